@@ -1,0 +1,37 @@
+// Package scratch gives a test, an example or a command a PostgreSQL database to work on.
+//
+//	func TestRename(t *testing.T) {
+//		t.Parallel()
+//		db := scratch.Postgres(t)
+//		_, err := db.DB.ExecContext(t.Context(), `CREATE TABLE users (id bigint PRIMARY KEY, email text)`)
+//		…
+//	}
+//
+// # Where the server comes from
+//
+// The first of these that is there:
+//
+//  1. A running server whose DSN is in PHASED_POSTGRES_DSN. The role must be able to create databases.
+//  2. Server binaries on this machine: the folder in PHASED_POSTGRES_BIN, else what pg_config, PATH and the usual
+//     folders of packages hold, newest version first. The server runs in a temporary folder, listens on 127.0.0.1
+//     and a socket in that folder, trusts everybody who reaches it, and flushes nothing to disk. Root hands it to the
+//     account postgres, else nobody, because PostgreSQL refuses to be run by root.
+//  3. A container, where a Docker host answers within seconds: the image in PHASED_POSTGRES_IMAGE, else [DefaultImage].
+//
+// PHASED_POSTGRES_SOURCE (dsn, binaries or container) allows only one of them. Where none is there, [Postgres] skips
+// the test and says how to get one; where CI is set to anything but "false", the test fails.
+//
+// # How it ends
+//
+// One process has one shared server, started by the first call of [Postgres] or [Shared]. Nothing has to be called at
+// the end, neither in TestMain nor by a deferred function: a server started from binaries ends with the process, also
+// when that gets SIGKILL, and its folder is removed. A watchdog process sees to that; on Linux the kernel ends the
+// server too, should the watchdog be gone. What is left all the same (the machine lost power) is removed by the next
+// process that starts a server. Containers are removed by testcontainers' reaper; where that is switched off
+// (TESTCONTAINERS_RYUK_DISABLED), only [Server.Close] removes them.
+//
+// # Faults
+//
+// A server of one's own ([Start], [PostgresServer]) from binaries can be killed and restarted with [Server.Kill] and
+// [Server.Restart]: commits survive, connections do not.
+package scratch

@@ -1,0 +1,126 @@
+package scratch
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// Server is a database server to make databases on. Its methods may be called from several goroutines.
+type Server struct {
+	cfg     Config
+	source  Source
+	url     *url.URL
+	admin   *sql.DB
+	version int
+	backend backend
+
+	mu     sync.Mutex // held while the server is stopped, started or closed
+	closed bool
+}
+
+// backend is the part that differs between sources.
+type backend interface {
+	close() error // ends what was started; nothing for a server that somebody else looks after
+}
+
+// faulty is a backend that can be made to fail.
+type faulty interface {
+	kill() error
+	restart(ctx context.Context) error
+}
+
+// connect completes a server whose address is known.
+func connect(ctx context.Context, cfg Config, source Source, dsn string, b backend) (*Server, error) {
+	u, err := parseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("read %s DSN: %w", source, err)
+	}
+	s := &Server{cfg: cfg, source: source, url: u, backend: b}
+	if s.admin, err = open(u.String()); err != nil {
+		return nil, err
+	}
+	if err := s.admin.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&s.version); err != nil {
+		s.admin.Close()
+		return nil, fmt.Errorf("ask server version: %w", err)
+	}
+	cfg.Log.Info("scratch server ready", "source", string(source), "version", s.version, "host", u.Host)
+	return s, nil
+}
+
+// open makes a pool for a DSN through pgx.
+func open(dsn string) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("read DSN: %w", err)
+	}
+	return stdlib.OpenDB(*cfg), nil
+}
+
+// DSN is the URL of the server's maintenance database, for a role that may create databases.
+func (s *Server) DSN() string { return s.url.String() }
+
+// Source says where the server came from.
+func (s *Server) Source() Source { return s.source }
+
+// Version is server_version_num, for example 150018 for PostgreSQL 15.18.
+func (s *Server) Version() int { return s.version }
+
+// Close ends the server, at once and with whatever is connected to it, and removes its files. For a server behind a
+// DSN it only closes the connections that this Server made. Closing again does nothing.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.admin.Close()
+	if err := s.backend.close(); err != nil {
+		return fmt.Errorf("close %s server: %w", s.source, err)
+	}
+	return nil
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// Kill ends the whole server with SIGKILL, as a crash would: the postmaster and every backend. Connections break;
+// what was committed is there again after [Server.Restart]. It returns when all processes are gone, and
+// [ErrNotOwned] where the server was not started from binaries.
+func (s *Server) Kill() error {
+	return s.fault("kill", func(f faulty) error { return f.kill() })
+}
+
+// Restart starts a killed server again on the same data, address and port; a running one is first shut down in
+// order, ending its connections. It returns when the server accepts connections again, and [ErrNotOwned] where the
+// server was not started from binaries.
+func (s *Server) Restart(ctx context.Context) error {
+	return s.fault("restart", func(f faulty) error { return f.restart(ctx) })
+}
+
+func (s *Server) fault(what string, do func(faulty) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.backend.(faulty)
+	switch {
+	case !ok:
+		return fmt.Errorf("%s %s server: %w", what, s.source, ErrNotOwned)
+	case s.closed:
+		return fmt.Errorf("%s server: already closed", what)
+	}
+	s.admin.SetMaxIdleConns(0) // none of these connections outlives the server
+	s.admin.SetMaxIdleConns(2)
+	if err := do(f); err != nil {
+		return fmt.Errorf("%s server: %w", what, err)
+	}
+	return nil
+}
