@@ -44,9 +44,9 @@ type Planner interface {
 	// life (preflight). It changes nothing. links are the pairs in flight.
 	// Problems come back as *plan.InputError or *Refused.
 	Resolve(ctx context.Context, m *plan.Migration, links []plan.Link) (*plan.Plan, error)
-	// Preflight checks a rendered plan against the live catalog: facts, privileges,
-	// hazards. It changes nothing.
-	Preflight(ctx context.Context, p *plan.Plan, links []plan.Link) error
+	// Direct gives a migration as plain statements, for a database without rows and
+	// without old code.
+	Direct(m *plan.Migration) []string
 	// Compose gives the statements that make the sync of a table exactly links,
 	// oldest first; none: it is removed.
 	Compose(schemaName, table string, links []plan.Link) []string

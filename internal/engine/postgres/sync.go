@@ -141,7 +141,8 @@ func downPass(b *strings.Builder, l plan.Link) {
 	if def == "" {
 		def = "NULL::" + l.Type
 	}
-	written := fmt.Sprintf("CASE WHEN TG_OP = 'INSERT' THEN %s ELSE %s END",
+	// In parentheses: PL/pgSQL ends an IF's condition at the first THEN outside of them.
+	written := fmt.Sprintf("(CASE WHEN TG_OP = 'INSERT' THEN %s ELSE %s END)",
 		imageDiffers(new, "("+def+")"), imageDiffers(new, "OLD."+ident(l.New)))
 	fmt.Fprintf(b, "  -- %s: %s -> %s\n", comment(l.ID), comment(l.New), comment(l.Old))
 	if l.Down == "" && l.Up == "" {
@@ -165,7 +166,7 @@ func upPass(b *strings.Builder, l plan.Link) {
 	// healing. CASE: OLD cannot be looked at on INSERT.
 	count := ""
 	if l.Evidence != "" {
-		count = fmt.Sprintf("    IF CASE WHEN TG_OP = 'INSERT' THEN true ELSE %s END THEN\n      PERFORM pg_catalog.nextval(%s::pg_catalog.regclass);\n    END IF;\n",
+		count = fmt.Sprintf("    IF (CASE WHEN TG_OP = 'INSERT' THEN true ELSE %s END) THEN\n      PERFORM pg_catalog.nextval(%s::pg_catalog.regclass);\n    END IF;\n",
 			imageDiffers(old, "OLD."+ident(l.Old)), literal(l.Evidence))
 	}
 	lock := ""

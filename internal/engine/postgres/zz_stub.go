@@ -1,0 +1,11 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/phasedb/phased/internal/schema"
+)
+
+func (e *Engine) dependents(ctx context.Context, q querier, schemaName, table, column string) ([]schema.Dependent, error) {
+	return nil, nil
+}
