@@ -38,6 +38,7 @@ var Phases = []Phase{PhaseExpand, PhaseFinish, PhaseHide, PhaseDrop, PhaseUndo}
 // one statement, or several that belong into one transaction.
 type Step struct {
 	Phase      Phase    `json:"phase"`
+	Change     int      `json:"change"`     // the number of the change it belongs to, from 1
 	Title      string   `json:"title"`      // what it does, one sentence
 	Statements []string `json:"statements"` // without semicolons at their ends
 
@@ -58,8 +59,9 @@ type Step struct {
 	// Index names the index that the step builds, quoted and qualified, so that an
 	// invalid leftover can be found and dropped first.
 	Index string `json:"index,omitempty"`
-	// Sync says that the step changes which columns of a table are kept in step.
-	// Its statements are composed anew when it runs, from every change in flight.
+	// Sync says that the step changes which columns of a table are kept in step. The
+	// statements for that are not among Statements: they are composed when the step
+	// runs, from every change in flight (All shows them as they were at plan time).
 	Sync *SyncStep `json:"sync,omitempty"`
 	// UserPath says that the statement is the user's own and runs under the
 	// connection's search_path.
@@ -74,8 +76,11 @@ type SyncStep struct {
 	Remove string `json:"remove,omitempty"` // the ID of a pair to leave alone from now on
 	Hide   string `json:"hide,omitempty"`   // the ID of a pair whose old column gets its hidden name
 	Show   string `json:"show,omitempty"`   // the reverse
-	// At is the position of the composed statements among the step's statements.
+	// At is the position of the composed statements among the step's own.
 	At int `json:"at"`
+	// Composed are the composed statements as they were when the plan was rendered,
+	// for readers and other tools.
+	Composed []string `json:"composed,omitempty"`
 }
 
 // Link is a pair of columns that are kept in step by value: the old side and the
@@ -141,6 +146,17 @@ type Plan struct {
 	// Direct is the change as plain statements, for a database without rows and
 	// without old code.
 	Direct []string `json:"direct,omitempty"`
+}
+
+// All returns the step's statements together with the composed ones in their place.
+func (s Step) All() []string {
+	if s.Sync == nil {
+		return s.Statements
+	}
+	at := min(s.Sync.At, len(s.Statements))
+	out := append([]string{}, s.Statements[:at]...)
+	out = append(out, s.Sync.Composed...)
+	return append(out, s.Statements[at:]...)
 }
 
 // Rendered reports whether the plan holds steps, not only changes.

@@ -153,9 +153,8 @@ type Constraint struct {
 	Table      string   `json:"table,omitempty"` // who owns it, in ReferencedBy; quoted
 	References string   `json:"references,omitempty"`
 	RefColumns []string `json:"ref_columns,omitempty"`
-	Tail       string   `json:"tail,omitempty"` // MATCH …, ON DELETE …, as DDL
-	RefSchema  string   `json:"ref_schema,omitempty"`
-	RefTable   string   `json:"ref_table,omitempty"`
+	Tail       string   `json:"tail,omitempty"`        // MATCH …, ON DELETE …, as DDL
+	SetColumns []string `json:"set_columns,omitempty"` // of ON DELETE SET NULL (…)
 
 	NoInherit bool   `json:"no_inherit,omitempty"`
 	Inherited bool   `json:"inherited,omitempty"`

@@ -25,7 +25,8 @@ func (e *Engine) look(ctx context.Context, fn func(tx *sql.Tx, path string) erro
 	if err := tx.QueryRowContext(ctx, `SELECT current_setting('search_path')`).Scan(&path); err != nil {
 		return fmt.Errorf("read search_path: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '500ms'; SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL search_path = ''`); err != nil {
+	if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '500ms'; SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL search_path = '';
+		SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3`); err != nil {
 		return fmt.Errorf("begin looking at the catalog: %w", err)
 	}
 	return fn(tx, path)

@@ -124,7 +124,27 @@ func (r *resolver) step(s plan.Step) {
 	if s.InTx && s.StatementTimeout == 0 {
 		s.StatementTimeout = statementTimeout
 	}
+	if s.Sync != nil {
+		s.Sync.Composed = r.e.Compose(s.Sync.Schema, s.Sync.Table, r.after(s.Sync))
+	}
 	r.p.Steps = append(r.p.Steps, s)
+}
+
+// after gives the links of the step's table once the step has run, going by the
+// links in flight and those that this migration has added so far.
+func (r *resolver) after(sync *plan.SyncStep) []plan.Link {
+	var links []plan.Link
+	for _, l := range r.links {
+		if l.Schema == sync.Schema && l.Table == sync.Table {
+			links = append(links, l)
+		}
+	}
+	for _, l := range r.p.Links() {
+		if l.Schema == sync.Schema && l.Table == sync.Table {
+			links = append(links, l)
+		}
+	}
+	return sync.Apply(links)
 }
 
 // inOrder sorts steps by phase and turns the undo around: what was done last is taken back first.

@@ -1,0 +1,547 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxNameBytes is the longest name PostgreSQL keeps; it cuts longer ones
+// without an error.
+const MaxNameBytes = 63
+
+// AsWrittenMark is a `-- phased:as-written reason="…"` line. It is about the
+// statement that begins after it.
+type AsWrittenMark struct {
+	Line   int // from 1
+	Offset int // of the comment, in bytes
+	Reason string
+}
+
+const directivePrefix = "phased:"
+
+// directives are the words that may follow the prefix, each with its form.
+var directives = []struct {
+	word, form string
+	read       func(*directiveReader, *line) *InputError
+}{
+	{"up", "phased:up TABLE.COLUMN = EXPRESSION", (*directiveReader).up},
+	{"down", "phased:down TABLE.COLUMN = EXPRESSION", (*directiveReader).down},
+	{"contract", "phased:contract NAME", (*directiveReader).contract},
+	{"as-written", `phased:as-written reason="…"`, (*directiveReader).asWritten},
+	{"accept", `phased:accept HAZARD reason="…"`, (*directiveReader).accept},
+	{"serialize-inserts", "phased:serialize-inserts TABLE.COLUMN", (*directiveReader).serializeInserts},
+}
+
+// ParseDirectives reads the `-- phased:` comments of a migration file. It knows
+// just enough SQL to tell a comment from the inside of a string, a quoted name, a
+// dollar quote or a block comment, so that production needs no parser. An error
+// is an [*InputError] with the line.
+func ParseDirectives(file, sql string) (Directives, []AsWrittenMark, error) {
+	r := directiveReader{file: file}
+	if err := checkText(file, sql); err != nil {
+		return Directives{}, nil, err
+	}
+	lex := sqlLexer{text: sql, line: 1}
+	for {
+		c, ok := lex.comment()
+		if !ok {
+			break
+		}
+		if err := r.comment(sql, c); err != nil {
+			return Directives{}, nil, err
+		}
+	}
+	if lex.open != "" {
+		return Directives{}, nil, &InputError{File: file, Line: lex.openLine,
+			Problem: lex.open + " begins here and does not end", Way: "close it"}
+	}
+	return r.found, r.marks, nil
+}
+
+// checkText refuses what no server takes as SQL text.
+func checkText(file, sql string) *InputError {
+	if i := strings.IndexByte(sql, 0); i >= 0 {
+		return &InputError{File: file, Line: lineAt(sql, i), Problem: "the text holds a NUL byte", Way: "save the file as UTF-8"}
+	}
+	for i := 0; i < len(sql); {
+		c, n := utf8.DecodeRuneInString(sql[i:])
+		if c == utf8.RuneError && n == 1 {
+			return &InputError{File: file, Line: lineAt(sql, i),
+				Problem: fmt.Sprintf("byte 0x%02x is not UTF-8", sql[i]), Way: "save the file as UTF-8"}
+		}
+		i += n
+	}
+	return nil
+}
+
+func lineAt(text string, offset int) int { return 1 + strings.Count(text[:offset], "\n") }
+
+// directiveReader gathers the directives of one file.
+type directiveReader struct {
+	file  string
+	found Directives
+	marks []AsWrittenMark
+}
+
+// comment reads one line comment, which may be a directive.
+func (r *directiveReader) comment(sql string, c lineComment) *InputError {
+	text := strings.TrimSpace(c.text)
+	if len(text) < len(directivePrefix) || !strings.EqualFold(text[:len(directivePrefix)], directivePrefix) {
+		return nil
+	}
+	word, rest := cutWord(text[len(directivePrefix):])
+	if !strings.HasPrefix(text, directivePrefix) {
+		if word == "" {
+			return nil // prose: "Phased: …"
+		}
+		return r.errorf(c.line, "directives are written in lower case", "write %s%s", directivePrefix, strings.ToLower(word))
+	}
+	for _, d := range directives {
+		if d.word != word {
+			continue
+		}
+		start := max(strings.LastIndexByte(sql[:c.offset], '\n'), strings.LastIndexByte(sql[:c.offset], '\r')) + 1
+		if before := strings.TrimPrefix(sql[start:c.offset], "\ufeff"); strings.Trim(before, " \t\f\v") != "" {
+			return r.errorf(c.line, fmt.Sprintf("phased:%s stands behind something else", word), "put it on a line of its own")
+		}
+		return d.read(r, &line{rest: rest, number: c.line, offset: c.offset, word: word, form: d.form})
+	}
+	known := make([]string, len(directives))
+	for i, d := range directives {
+		known[i] = d.word
+	}
+	return r.errorf(c.line, fmt.Sprintf("phased:%s is not a directive", word), "known are %s", strings.Join(known, ", "))
+}
+
+// cutWord cuts the text at its first white space.
+func cutWord(s string) (word, rest string) {
+	i := strings.IndexAny(s, " \t\f\v")
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], strings.TrimSpace(s[i:])
+}
+
+func (r *directiveReader) errorf(line int, problem, way string, args ...any) *InputError {
+	return &InputError{File: r.file, Line: line, Problem: problem, Way: fmt.Sprintf(way, args...)}
+}
+
+// malformed says what is wrong with a directive and what it should look like.
+func (r *directiveReader) malformed(l *line, problem string, args ...any) *InputError {
+	return r.errorf(l.number, "phased:"+l.word+": "+fmt.Sprintf(problem, args...), "write %s", l.form)
+}
+
+func (r *directiveReader) up(l *line) *InputError   { return r.expression(l, DirectionUp) }
+func (r *directiveReader) down(l *line) *InputError { return r.expression(l, DirectionDown) }
+
+func (r *directiveReader) expression(l *line, dir Direction) *InputError {
+	col, problem := l.column()
+	if problem != "" {
+		return r.malformed(l, "%s", problem)
+	}
+	if !l.take("=") {
+		return r.malformed(l, "no = after %s", col)
+	}
+	expr := strings.TrimSpace(l.rest)
+	if expr == "" {
+		return r.malformed(l, "no expression after =")
+	}
+	if problem := checkExpression(expr); problem != "" {
+		return r.malformed(l, "%s", problem)
+	}
+	for _, e := range r.found.Expressions {
+		if e.Direction == dir && e.Column == col {
+			return r.errorf(l.number, fmt.Sprintf("phased:%s for %s stands on line %d already", l.word, col, e.Line), "keep one of them")
+		}
+	}
+	r.found.Expressions = append(r.found.Expressions, Expression{Direction: dir, Column: col, SQL: expr, Line: l.number})
+	return nil
+}
+
+func (r *directiveReader) contract(l *line) *InputError {
+	name, rest := cutWord(l.rest)
+	switch {
+	case name == "":
+		return r.malformed(l, "no name of a migration")
+	case rest != "":
+		return r.malformed(l, "%q stands behind the name", rest)
+	case strings.HasSuffix(name, ".sql"):
+		return r.errorf(l.number, fmt.Sprintf("phased:contract: %s is a file", name), "write phased:contract %s", strings.TrimSuffix(name, ".sql"))
+	case slices.Contains(r.found.Contracts, name):
+		return r.errorf(l.number, fmt.Sprintf("phased:contract %s stands in this file twice", name), "keep one of them")
+	}
+	r.found.Contracts = append(r.found.Contracts, name)
+	return nil
+}
+
+func (r *directiveReader) asWritten(l *line) *InputError {
+	reason, problem := l.reason()
+	if problem != "" {
+		return r.malformed(l, "%s", problem)
+	}
+	r.marks = append(r.marks, AsWrittenMark{Line: l.number, Offset: l.offset, Reason: reason})
+	return nil
+}
+
+func (r *directiveReader) accept(l *line) *InputError {
+	hazard, rest := cutWord(l.rest)
+	if hazard == "" || strings.HasPrefix(hazard, "reason=") {
+		return r.malformed(l, "no name of a hazard")
+	}
+	if strings.Trim(hazard, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return r.malformed(l, "%q is not the name of a hazard (small letters, digits and -)", hazard)
+	}
+	l.rest = rest
+	reason, problem := l.reason()
+	if problem != "" {
+		return r.malformed(l, "%s", problem)
+	}
+	for _, a := range r.found.Accepts {
+		if a.Hazard == hazard {
+			return r.errorf(l.number, fmt.Sprintf("phased:accept %s stands on line %d already", hazard, a.Line), "keep one of them")
+		}
+	}
+	r.found.Accepts = append(r.found.Accepts, Accept{Hazard: hazard, Reason: reason, Line: l.number})
+	return nil
+}
+
+func (r *directiveReader) serializeInserts(l *line) *InputError {
+	col, problem := l.column()
+	if problem != "" {
+		return r.malformed(l, "%s", problem)
+	}
+	if rest := strings.TrimSpace(l.rest); rest != "" {
+		return r.malformed(l, "%q stands behind the column", rest)
+	}
+	if slices.Contains(r.found.SerializeInserts, col) {
+		return r.errorf(l.number, fmt.Sprintf("phased:serialize-inserts %s stands in this file twice", col), "keep one of them")
+	}
+	r.found.SerializeInserts = append(r.found.SerializeInserts, col)
+	return nil
+}
+
+// line is what follows a directive's word.
+type line struct {
+	rest           string
+	number, offset int
+	word, form     string
+}
+
+// take consumes a fixed text, and white space before it.
+func (l *line) take(s string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimLeft(l.rest, " \t\f\v"), s)
+	if ok {
+		l.rest = rest
+	}
+	return ok
+}
+
+// column reads [SCHEMA.]TABLE.COLUMN. Names without quotes fold to lower case as
+// PostgreSQL does it: A to Z only.
+func (l *line) column() (c ColumnName, problem string) {
+	var parts []string
+	for {
+		name, problem := l.name()
+		if problem != "" {
+			return c, problem
+		}
+		parts = append(parts, name)
+		if !l.take(".") {
+			break
+		}
+	}
+	switch len(parts) {
+	case 1:
+		return c, fmt.Sprintf("%q is one name, a table and a column are needed", parts[0])
+	case 2:
+		return ColumnName{Table: parts[0], Column: parts[1]}, ""
+	case 3:
+		return ColumnName{Schema: parts[0], Table: parts[1], Column: parts[2]}, ""
+	}
+	return c, fmt.Sprintf("%s has %d parts, more than schema, table and column", strings.Join(parts, "."), len(parts))
+}
+
+func (l *line) name() (name, problem string) {
+	l.rest = strings.TrimLeft(l.rest, " \t\f\v")
+	if strings.HasPrefix(l.rest, `"`) {
+		end := quotedEnd(l.rest, 0, false)
+		if end < 0 {
+			return "", `a quoted name has no closing "`
+		}
+		name = strings.ReplaceAll(l.rest[1:end-1], `""`, `"`)
+		l.rest = l.rest[end:]
+		if name == "" {
+			return "", "a quoted name is empty"
+		}
+	} else {
+		end := 0
+		for end < len(l.rest) && (end == 0 && isNameStart(l.rest[0]) || end > 0 && isNamePart(l.rest[end])) {
+			end++
+		}
+		if end == 0 {
+			if l.rest == "" {
+				return "", "no column"
+			}
+			return "", fmt.Sprintf("no name at %q", l.rest)
+		}
+		name = foldName(l.rest[:end])
+		l.rest = l.rest[end:]
+	}
+	if len(name) > MaxNameBytes {
+		return "", fmt.Sprintf("the name %q has %d bytes, PostgreSQL keeps %d", name, len(name), MaxNameBytes)
+	}
+	return name, ""
+}
+
+// reason reads reason="…", in which \" and \\ stand for " and \.
+func (l *line) reason() (reason, problem string) {
+	if !l.take("reason=") {
+		if strings.TrimSpace(l.rest) == "" {
+			return "", "no reason"
+		}
+		return "", fmt.Sprintf("reason expected, not %q", strings.TrimSpace(l.rest))
+	}
+	if !strings.HasPrefix(l.rest, `"`) {
+		return "", "the reason is not in double quotes"
+	}
+	var b strings.Builder
+	for i := 1; i < len(l.rest); i++ {
+		switch c := l.rest[i]; {
+		case c == '\\' && i+1 < len(l.rest) && (l.rest[i+1] == '"' || l.rest[i+1] == '\\'):
+			i++
+			b.WriteByte(l.rest[i])
+		case c == '"':
+			if rest := strings.TrimSpace(l.rest[i+1:]); rest != "" {
+				return "", fmt.Sprintf("%q stands behind the reason", rest)
+			}
+			reason = strings.TrimSpace(b.String())
+			if reason == "" {
+				return "", "the reason is empty"
+			}
+			return reason, ""
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", `the reason has no closing "`
+}
+
+// checkExpression says what keeps an expression from standing within other SQL.
+// Whether it is one, the parser and the server tell.
+func checkExpression(expr string) (problem string) {
+	lex := sqlLexer{text: expr, line: 1}
+	var open []byte
+	lex.symbol = func(c byte) {
+		switch c {
+		case '(', '[':
+			open = append(open, c)
+		case ')', ']':
+			want := byte('(')
+			if c == ']' {
+				want = '['
+			}
+			if len(open) == 0 || open[len(open)-1] != want {
+				problem = fmt.Sprintf("%c in the expression closes nothing", c)
+				return
+			}
+			open = open[:len(open)-1]
+		case ';':
+			problem = "the expression holds a semicolon"
+		}
+	}
+	if _, ok := lex.comment(); ok || lex.blocks > 0 {
+		return "the expression holds a comment"
+	}
+	switch {
+	case lex.open != "":
+		return lex.open + " in the expression does not end"
+	case problem == "" && len(open) > 0:
+		return fmt.Sprintf("%c in the expression is not closed", open[len(open)-1])
+	}
+	return problem
+}
+
+// lineComment is one `--` comment.
+type lineComment struct {
+	offset, line int
+	text         string // behind the dashes, to the end of the line
+}
+
+// sqlLexer finds the line comments of PostgreSQL's SQL. It follows scan.l of the
+// server with standard_conforming_strings on, which is the default since 9.1.
+type sqlLexer struct {
+	text string
+	at   int
+	line int
+
+	open     string // what has no end, where the text ran out
+	openLine int
+	blocks   int        // block comments seen
+	symbol   func(byte) // told each byte outside of everything; may be nil
+
+	escapes continuation
+}
+
+// continuation says whether a quote goes on with the E'…' before it: so it is
+// where only white space and line comments lie between, and a new line.
+type continuation int
+
+const (
+	continuesNot continuation = iota
+	continuesAfterNewline
+	continues
+)
+
+// comment returns the next line comment; false at the end of the text.
+func (l *sqlLexer) comment() (lineComment, bool) {
+	for l.at < len(l.text) {
+		rest := l.text[l.at:]
+		switch c := rest[0]; {
+		case strings.HasPrefix(rest, "--"):
+			return l.lineComment(), true
+		case strings.HasPrefix(rest, "/*"):
+			l.blocks++
+			l.skip(l.at+blockEnd(rest), "a block comment")
+		case c == '\'':
+			escapes := l.escapes == continues
+			l.skip(quotedEnd(l.text, l.at, escapes), "a string")
+			l.escapes = continuesNot
+			if escapes {
+				l.escapes = continuesAfterNewline
+			}
+			continue
+		case c == '"':
+			l.skip(quotedEnd(l.text, l.at, false), "a quoted name")
+		case c == '$':
+			l.dollar()
+		case isNameStart(c):
+			end := l.at + 1
+			for end < len(l.text) && isNamePart(l.text[end]) {
+				end++
+			}
+			escapes := end == l.at+1 && (c == 'e' || c == 'E') && end < len(l.text) && l.text[end] == '\''
+			l.at = end
+			if escapes {
+				l.skip(quotedEnd(l.text, end, true), "a string")
+				l.escapes = continuesAfterNewline
+				continue
+			}
+		default:
+			if c == '\n' {
+				l.line++
+			}
+			if strings.IndexByte(" \t\f\v\r\n", c) >= 0 {
+				if l.escapes == continuesAfterNewline && (c == '\n' || c == '\r') {
+					l.escapes = continues
+				}
+				l.at++
+				continue
+			}
+			if l.symbol != nil {
+				l.symbol(c)
+			}
+			l.at++
+		}
+		l.escapes = continuesNot
+	}
+	return lineComment{}, false
+}
+
+func (l *sqlLexer) lineComment() lineComment {
+	start := l.at
+	end := len(l.text)
+	if i := strings.IndexAny(l.text[start:], "\r\n"); i >= 0 {
+		end = start + i
+	}
+	l.at = end
+	return lineComment{offset: start, line: l.line, text: l.text[start+2 : end]}
+}
+
+// skip moves to the end of something; what has none runs to the end of the text.
+func (l *sqlLexer) skip(end int, what string) {
+	if end <= l.at {
+		l.open, l.openLine = what, l.line
+		end = len(l.text)
+	}
+	l.line += strings.Count(l.text[l.at:end], "\n")
+	l.at = end
+}
+
+// dollar skips $tag$ … $tag$; a dollar sign that begins no quote stands for itself.
+func (l *sqlLexer) dollar() {
+	end := l.at + 1
+	for end < len(l.text) && l.text[end] != '$' && isNamePart(l.text[end]) {
+		end++
+	}
+	tagged := end < len(l.text) && l.text[end] == '$' && (end == l.at+1 || isNameStart(l.text[l.at+1]))
+	if !tagged {
+		l.at++
+		for l.at < len(l.text) && l.text[l.at] >= '0' && l.text[l.at] <= '9' {
+			l.at++ // a parameter, $1
+		}
+		return
+	}
+	tag := l.text[l.at : end+1]
+	i := strings.Index(l.text[end+1:], tag)
+	if i < 0 {
+		l.skip(-1, "a dollar quote")
+		return
+	}
+	l.skip(end+1+i+len(tag), "a dollar quote")
+}
+
+// quotedEnd returns where the quoted text at i ends: its quote is doubled within
+// it, and with escapes set a backslash takes the next byte. -1: nowhere.
+func quotedEnd(s string, i int, escapes bool) int {
+	quote := s[i]
+	for i++; i < len(s); i++ {
+		switch {
+		case escapes && s[i] == '\\':
+			i++
+		case s[i] == quote:
+			if i+1 >= len(s) || s[i+1] != quote {
+				return i + 1
+			}
+			i++
+		}
+	}
+	return -1
+}
+
+// blockEnd returns where the block comment that s begins with ends; they nest. -1: nowhere.
+func blockEnd(s string) int {
+	depth := 0
+	for i := 0; i+1 < len(s); {
+		switch s[i : i+2] {
+		case "/*":
+			depth++
+			i += 2
+		case "*/":
+			depth--
+			i += 2
+			if depth == 0 {
+				return i
+			}
+		default:
+			i++
+		}
+	}
+	return -1
+}
+
+func isNameStart(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= 0x80
+}
+
+func isNamePart(c byte) bool { return isNameStart(c) || c >= '0' && c <= '9' || c == '$' }
+
+func foldName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
