@@ -1,7 +1,170 @@
 package scratch
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"time"
 
-func startContainer(context.Context, Config) (*Server, error) {
-	return nil, &absentError{"no container host answered"}
+	"github.com/jackc/pgx/v5"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+)
+
+// dockerLimit is how long a container host may take to answer before it counts as absent.
+const dockerLimit = 5 * time.Second
+
+// startContainer starts a server of our own in a container.
+func startContainer(ctx context.Context, cfg Config) (*Server, error) {
+	if err := askDocker(ctx); err != nil {
+		return nil, &absentError{"no container host answered: " + err.Error()}
+	}
+	b, err := newContainer(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Image, err)
+	}
+	dsn, err := b.ready(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", cfg.Image, err), b.close())
+	}
+	s, err := connect(ctx, cfg, SourceContainer, dsn, b)
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return s, nil
+}
+
+// askDocker returns nil when a container host answers in time.
+func askDocker(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
+	defer cancel()
+	result := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil { // testcontainers panics where it finds no host
+				result <- fmt.Errorf("%v", r)
+			}
+		}()
+		docker, err := testcontainers.NewDockerClientWithOpts(ctx)
+		if err == nil {
+			_, err = docker.Ping(ctx, client.PingOptions{})
+			docker.Close()
+		}
+		result <- err
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// containerBackend is a server in a container of our own.
+type containerBackend struct {
+	c        testcontainers.Container
+	password string
+}
+
+func newContainer(ctx context.Context, cfg Config) (*containerBackend, error) {
+	settings := cfg.settings()
+	if _, set := settings["shared_preload_libraries"]; !set {
+		settings["shared_preload_libraries"] = "pg_stat_statements" // the official images bring contrib
+	}
+	cmd := []string{"postgres"}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		cmd = append(cmd, "-c", name+"="+settings[name])
+	}
+	b := &containerBackend{password: random()} // published ports may be open to the network
+	c, err := testcontainers.Run(ctx, cfg.Image,
+		testcontainers.WithLogger(containerLog{cfg.Log}),
+		testcontainers.WithEnv(map[string]string{"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": b.password}),
+		testcontainers.WithExposedPorts("5432/tcp"),
+		testcontainers.WithCmd(cmd...),
+		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
+			h.ShmSize = 256 << 20 // parallel queries share memory there; 64 MB is the usual limit
+		}),
+	)
+	if c != nil {
+		b.c = c
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
+}
+
+// ready returns the server's DSN once it accepts connections. The image's first start, which makes the data folder,
+// listens on a socket only: whoever answers on the port is the final server.
+func (b *containerBackend) ready(ctx context.Context) (string, error) {
+	host, err := b.c.Host(ctx)
+	if err != nil {
+		return "", err
+	}
+	port, err := b.c.MappedPort(ctx, "5432/tcp")
+	if err != nil {
+		return "", err
+	}
+	dsn := (&url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword("postgres", b.password),
+		Host:     net.JoinHostPort(host, port.Port()),
+		Path:     "/postgres",
+		RawQuery: "sslmode=disable",
+	}).String()
+	for {
+		err := ping(ctx, dsn)
+		if err == nil {
+			return dsn, nil
+		}
+		if state, serr := b.c.State(ctx); serr == nil && !state.Running {
+			return "", fmt.Errorf("container ended with code %d: %s", state.ExitCode, b.logs(ctx))
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("wait for server: %w: %w", ctx.Err(), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func ping(ctx context.Context, dsn string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+func (b *containerBackend) logs(ctx context.Context) string {
+	r, err := b.c.Logs(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer r.Close()
+	text, _ := io.ReadAll(io.LimitReader(r, 64<<10))
+	return tail(text)
+}
+
+func (b *containerBackend) close() error {
+	if b.c == nil {
+		return nil
+	}
+	return testcontainers.TerminateContainer(b.c, testcontainers.StopTimeout(0))
+}
+
+// containerLog hands testcontainers' messages on.
+type containerLog struct{ log *slog.Logger }
+
+func (l containerLog) Printf(format string, args ...any) {
+	l.log.Debug("testcontainers", "message", fmt.Sprintf(format, args...))
 }

@@ -29,7 +29,7 @@ func parseDSN(dsn string) (*url.URL, error) {
 	for k, v := range values {
 		query.Set(k, v) // host, port, user and password are also understood as parameters
 	}
-	u.RawQuery = query.Encode()
+	u.RawQuery = encode(query)
 	return u, nil
 }
 
@@ -76,10 +76,13 @@ func withDatabase(u *url.URL, name string) string {
 	if query := c.Query(); query.Has("dbname") || query.Has("database") {
 		query.Del("dbname")
 		query.Del("database")
-		c.RawQuery = query.Encode()
+		c.RawQuery = encode(query)
 	}
 	return c.String()
 }
+
+// encode writes spaces as %20: a plus sign stands for itself in a libpq URL.
+func encode(query url.Values) string { return strings.ReplaceAll(query.Encode(), "+", "%20") }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 

@@ -104,8 +104,11 @@ func sweep(cfg Config) {
 				continue
 			}
 			endServer(path)
-			err := os.RemoveAll(path)
-			cfg.Log.Info("swept folder of a dead process", "folder", path, "error", err)
+			if err := os.RemoveAll(path); err != nil {
+				cfg.Log.Warn("folder of a dead process stays", "folder", path, "error", err)
+				continue
+			}
+			cfg.Log.Info("swept folder of a dead process", "folder", path)
 		}
 	}
 }

@@ -1,0 +1,3 @@
+package scratch
+
+const bindsToParent = true

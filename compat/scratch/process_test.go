@@ -1,0 +1,190 @@
+//go:build unix
+
+package scratch
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// helperDir makes the test binary a process that starts a server below this folder, says where, and waits.
+const helperDir = "PHASED_SCRATCH_TEST_HELPER"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(helperDir); dir != "" {
+		helper(dir)
+	}
+	code := m.Run()
+	if s := shared.server; s != nil { // a container goes no other way where its reaper is switched off
+		s.Close()
+	}
+	os.Exit(code)
+}
+
+type report struct {
+	Err                  string
+	Folder, DSN          string
+	Postmaster, Watchdog int
+}
+
+func helper(dir string) {
+	s, err := Start(context.Background(), Config{Source: SourceBinaries, Dir: dir})
+	if err != nil {
+		json.NewEncoder(os.Stdout).Encode(report{Err: err.Error()})
+		os.Exit(1)
+	}
+	c := s.backend.(*cluster)
+	json.NewEncoder(os.Stdout).Encode(report{
+		Folder: c.folder.path, DSN: s.DSN(), Postmaster: c.postmaster.pid, Watchdog: c.watchdog.done.pid,
+	})
+	bufio.NewReader(os.Stdin).ReadString('\n') // until told to end
+	os.Exit(0)
+}
+
+// startHelper returns a running helper and where its server is.
+func startHelper(t *testing.T, dir string) (*exec.Cmd, func(), report) {
+	t.Helper()
+	own(t, nil).Close() // skips where there are no binaries
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), helperDir+"="+dir)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	var r report
+	if err := json.NewDecoder(stdout).Decode(&r); err != nil || r.Err != "" {
+		t.Fatalf("helper: %v %s", err, r.Err)
+	}
+	if filepath.Dir(r.Folder) != dir {
+		t.Fatalf("server is in %s, want it below %s", r.Folder, dir)
+	}
+	conn, err := pgx.Connect(t.Context(), r.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) }) // a client that stays connected must not keep the server
+	return cmd, func() { stdin.Close() }, r
+}
+
+// openDir is a folder that any account can enter, which t.TempDir is not.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "scratch-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func dead(t *testing.T, r report) func() bool {
+	u, err := pgx.ParseConfig(r.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() bool {
+		conn, err := net.Dial("tcp", net.JoinHostPort(u.Host, portOf(u)))
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil && ended(r.Postmaster)
+	}
+}
+
+func TestServerEndsWithProcess(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"exit", "SIGKILL"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			dir := openDir(t)
+			cmd, exit, r := startHelper(t, dir)
+			if how == "exit" {
+				exit()
+			} else if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Wait()
+			eventually(t, "the server ended", dead(t, r))
+			eventually(t, "its folder was removed", func() bool {
+				_, err := os.Stat(r.Folder)
+				return errors.Is(err, os.ErrNotExist)
+			})
+		})
+	}
+}
+
+func TestSweepRemovesWhatTheDeadLeft(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	cmd, _, r := startHelper(t, dir)
+	sweepDir := func() { sweep(Config{Dir: dir, Log: slog.New(slog.DiscardHandler)}) }
+	sweepDir()
+	if dead(t, r)() {
+		t.Fatal("swept the server of a living process")
+	}
+	if err := syscall.Kill(r.Watchdog, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if bindsToParent {
+		eventually(t, "the server ended without a watchdog", dead(t, r))
+	}
+	if _, err := os.Stat(r.Folder); err != nil {
+		t.Fatalf("who removed the folder? %v", err)
+	}
+	sweepDir()
+	eventually(t, "the server ended", dead(t, r))
+	if _, err := os.Stat(r.Folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("folder is still there: %v", err)
+	}
+}
+
+func TestCanEnter(t *testing.T) {
+	t.Parallel()
+	stranger := account{name: "stranger", uid: 54321, gid: 54321, other: true}
+	closed := t.TempDir() // mode 0700 further up
+	if stranger.canEnter(closed) {
+		t.Errorf("a stranger can enter %s", closed)
+	}
+	if !stranger.canEnter("/") {
+		t.Error("a stranger cannot enter /")
+	}
+	if stranger.canEnter(filepath.Join("/", "no", "such", "folder")) {
+		t.Error("a stranger can enter what is not there")
+	}
+	if self := (account{}); !self.canEnter(closed) {
+		t.Errorf("we cannot enter %s", closed)
+	}
+}
+
+func portOf(c *pgx.ConnConfig) string { return strconv.Itoa(int(c.Port)) }
