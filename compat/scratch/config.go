@@ -59,8 +59,9 @@ type Config struct {
 	// Default: PHASED_POSTGRES_IMAGE, else [DefaultImage].
 	Image string
 
-	// Dir is the folder in which the server's temporary folder is made. Default: [os.TempDir].
-	// Where the account that runs the server cannot enter it, /tmp and /var/tmp are tried.
+	// Dir is the folder in which the server's temporary folder is made. Default: TMPDIR where that is set, else
+	// /dev/shm on Linux with 2 GiB free there (data is in memory then, so set Dir for tables of gigabytes), else
+	// /tmp. Where the account that runs the server cannot enter it, /tmp and /var/tmp are tried.
 	Dir string
 
 	// Settings are server settings (postgresql.conf) that replace or add to the ones for scratch servers, for example
@@ -115,6 +116,7 @@ func (c Config) settings() map[string]string {
 		"fsync":                     "off",
 		"full_page_writes":          "off",
 		"wal_level":                 "logical",
+		"max_wal_size":              "256MB",
 		"max_connections":           "400",
 		"shared_buffers":            "128MB",
 		"max_prepared_transactions": "20",

@@ -13,9 +13,10 @@
 //
 //  1. A running server whose DSN is in PHASED_POSTGRES_DSN. The role must be able to create databases.
 //  2. Server binaries on this machine: the folder in PHASED_POSTGRES_BIN, else what pg_config, PATH and the usual
-//     folders of packages hold, newest version first. The server runs in a temporary folder, listens on 127.0.0.1
-//     and a socket in that folder, trusts everybody who reaches it, and flushes nothing to disk. Root hands it to the
-//     account postgres, else nobody, because PostgreSQL refuses to be run by root.
+//     folders of packages hold, newest version first. The server runs in a temporary folder (in
+//     memory where there is room; see Config.Dir), listens on 127.0.0.1 and a socket in that folder, trusts everybody
+//     who reaches it, and flushes nothing to disk. Root hands it to the account postgres, else nobody, because
+//     PostgreSQL refuses to be run by root.
 //  3. A container, where a Docker host answers within seconds: the image in PHASED_POSTGRES_IMAGE, else [DefaultImage].
 //
 // PHASED_POSTGRES_SOURCE (dsn, binaries or container) allows only one of them. Where none is there, [Postgres] skips

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,16 +72,18 @@ func (f *folder) remove() error {
 	return err
 }
 
-// parents are the places for folders, best first.
+// parents are the places for folders, best first: what was asked for, then memory, then disk.
 func parents(cfg Config) []string {
-	dir := cfg.Dir
-	if dir == "" {
-		dir = os.TempDir()
+	var dirs []string
+	switch {
+	case cfg.Dir != "":
+		if dir, err := filepath.Abs(cfg.Dir); err == nil {
+			dirs = append(dirs, dir)
+		}
+	case os.Getenv("TMPDIR") == "":
+		dirs = append(dirs, memoryDirs()...)
 	}
-	if abs, err := filepath.Abs(dir); err == nil {
-		dir = abs
-	}
-	return []string{dir, "/tmp", "/var/tmp"}
+	return append(dirs, os.TempDir(), "/tmp", "/var/tmp")
 }
 
 func parentFor(cfg Config, owner account) (string, error) {
@@ -97,7 +100,9 @@ func parentFor(cfg Config, owner account) (string, error) {
 // sweep removes the folders of owners that died without removing them, and ends servers that are still running there.
 // It does what it can: a folder that stays is tried again by the next process.
 func sweep(cfg Config) {
-	for _, parent := range parents(cfg) {
+	swept := append(parents(cfg), memoryDir)
+	slices.Sort(swept)
+	for _, parent := range slices.Compact(swept) {
 		found, _ := filepath.Glob(filepath.Join(parent, folderPrefix+"*"))
 		for _, path := range found {
 			if !abandoned(path) {

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package scratch
+
+const memoryDir = "/tmp"
+
+func memoryDirs() []string { return nil }
