@@ -173,6 +173,22 @@ func (p *Plan) Of(phase Phase) []Step {
 	return out
 }
 
+// Relation is the quoted name of the table that a change of this plan works on, as
+// its steps name it.
+func (p *Plan) Relation(c Change) string {
+	for i, s := range p.Migration.Statements {
+		if s.Change != c {
+			continue
+		}
+		for _, step := range p.Steps {
+			if step.Change == i+1 && step.Relation != "" {
+				return step.Relation
+			}
+		}
+	}
+	return ""
+}
+
 // Contracts reports whether anything is left to remove once old code is gone.
 func (p *Plan) Contracts() bool { return len(p.Of(PhaseHide))+len(p.Of(PhaseDrop)) > 0 }
 

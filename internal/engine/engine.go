@@ -47,6 +47,8 @@ type Planner interface {
 	// Direct gives a migration as plain statements, for a database without rows and
 	// without old code.
 	Direct(m *plan.Migration) []string
+	// Loss names what a rollback would lose because it has no old side.
+	Loss(ctx context.Context, p *plan.Plan) ([]string, error)
 	// Compose gives the statements that make the sync of a table exactly links,
 	// oldest first; none: it is removed.
 	Compose(schemaName, table string, links []plan.Link) []string
