@@ -33,7 +33,7 @@ func (f *reader) checkNames(stmts []plan.Statement) error {
 		gives, leaves := namesOf(s.Change)
 		if leaves != "" {
 			if first, ok := left[leaves]; ok {
-				return f.twice(s, fmt.Sprintf("%s is taken away by statement %d already", leaves, first.Index), "say once what happens to it")
+				return f.twice(s, fmt.Sprintf("%s is renamed or dropped by %s already", leaves, other(s, first)), "say once what happens to it")
 			}
 			left[leaves] = s
 		}
@@ -41,7 +41,7 @@ func (f *reader) checkNames(stmts []plan.Statement) error {
 			continue
 		}
 		if first, ok := given[gives]; ok {
-			return f.twice(s, fmt.Sprintf("%s is made by statement %d already", gives, first.Index), "give one of them another name")
+			return f.twice(s, fmt.Sprintf("%s is made by %s already", gives, other(s, first)), "give one of them another name")
 		}
 		given[gives] = s
 	}
@@ -51,10 +51,17 @@ func (f *reader) checkNames(stmts []plan.Statement) error {
 			continue
 		}
 		if old, ok := left[gives]; ok {
-			return f.twice(s, fmt.Sprintf("%s is the old side of statement %d, which keeps the name until contract", gives, old.Index), "give the new one another name, or make it in a later file")
+			return f.twice(s, fmt.Sprintf("%s is the old side of %s, which keeps the name until contract", gives, other(s, old)), "give the new one another name, or make it in a later file")
 		}
 	}
 	return nil
+}
+
+func other(s, of plan.Statement) string {
+	if s.Index == of.Index {
+		return "the same statement"
+	}
+	return fmt.Sprintf("statement %d", of.Index)
 }
 
 func (f *reader) twice(s plan.Statement, problem, way string) error {

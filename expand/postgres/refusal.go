@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"strings"
+
 	"github.com/phasedb/phased/internal/pgquery"
 )
 
@@ -9,7 +11,11 @@ type refusal struct{ problem, way string }
 
 func refuse(problem, way string) *refusal { return &refusal{problem, way} }
 
-const wayAsWritten = "if it is safe to run unchanged, put `-- phased:as-written reason=\"…\"` on the line before"
+const (
+	wayMark      = "put `-- phased:as-written reason=\"…\"` on the line before"
+	wayAsWritten = "if it is safe to run unchanged, " + wayMark
+	waySteps     = "add the constraint NOT VALID and validate it, in two as-written statements"
+)
 
 // refuseKind refuses a kind of statement.
 func refuseKind(kind string, bar pgquery.Bar) *refusal {
@@ -22,7 +28,10 @@ func refuseKind(kind string, bar pgquery.Bar) *refusal {
 	if no := refuseBar(kind, bar); no != nil {
 		return no
 	}
-	return refuse(kind+" is not planned: there is no safe form of it yet", wayAsWritten)
+	if strings.HasPrefix(kind, "ALTER TABLE") {
+		return refuse(kind+" is not planned: there is no safe form of it yet", wayAsWritten)
+	}
+	return refuse(kind+" is not planned: phases are for tables, columns and indexes", wayAsWritten)
 }
 
 // refuseBar refuses what cannot run as a step, however it is marked.
@@ -57,8 +66,6 @@ var alone = map[string]string{
 
 type reason struct{ why, way string }
 
-const wayBySteps = "add the constraint NOT VALID and validate it, in two as-written statements"
-
 // kinds says, for each kind of statement that somebody may expect to be planned,
 // why it is not. An empty way is wayAsWritten.
 var kinds = map[string]reason{
@@ -66,24 +73,24 @@ var kinds = map[string]reason{
 	"ALTER TABLE … ALTER COLUMN … DROP NOT NULL":             {"old code may not be ready to read nulls", ""},
 	"ALTER TABLE … ALTER COLUMN … SET DEFAULT":               {"old code gets the new default too", ""},
 	"ALTER TABLE … ALTER COLUMN … DROP DEFAULT":              {"inserts of old code may rely on the default", ""},
-	"ALTER TABLE … ALTER COLUMN … TYPE":                      {"most changes of type rewrite the table under a lock that stops reads and writes", "add a column of the new type, and drop the old one later; or, if the server rewrites nothing (varchar(50) to varchar(100)), put `-- phased:as-written reason=\"…\"` on the line before"},
+	"ALTER TABLE … ALTER COLUMN … TYPE":                      {"most changes of type rewrite the table under a lock that stops reads and writes", "add a column of the new type, and drop the old one later; or, if the server rewrites nothing (varchar(50) to varchar(100)), " + wayMark},
 	"ALTER TABLE … ALTER COLUMN … DROP EXPRESSION":           {"a plain column has to be written by code, old code as well", ""},
 	"ALTER TABLE … ALTER COLUMN … ADD GENERATED AS IDENTITY": {"the sequence has to begin behind the values that are there", ""},
 	"ALTER TABLE … ALTER COLUMN … SET GENERATED":             {"inserts of old code may give a value", ""},
 	"ALTER TABLE … ALTER COLUMN … DROP IDENTITY":             {"inserts of old code may rely on it", ""},
-	"ALTER TABLE … ADD CHECK":                                {"it reads every row under a lock that stops reads and writes", wayBySteps},
-	"ALTER TABLE … ADD FOREIGN KEY":                          {"it reads every row under a lock that stops writes to both tables", wayBySteps},
+	"ALTER TABLE … ADD CHECK":                                {"it reads every row under a lock that stops reads and writes", waySteps},
+	"ALTER TABLE … ADD FOREIGN KEY":                          {"it reads every row under a lock that stops writes to both tables", waySteps},
 	"ALTER TABLE … ADD CHECK … NOT VALID":                    {"from that moment old code has to satisfy it", ""},
 	"ALTER TABLE … ADD FOREIGN KEY … NOT VALID":              {"from that moment old code has to satisfy it", ""},
 	"ALTER TABLE … ADD UNIQUE":                               {"it builds an index under a lock that stops reads and writes", "write CREATE UNIQUE INDEX, which is planned"},
 	"ALTER TABLE … ADD PRIMARY KEY":                          {"it builds an index under a lock that stops reads and writes", "write CREATE UNIQUE INDEX, which is planned, and ADD PRIMARY KEY USING INDEX in an as-written statement of a later file"},
-	"ALTER TABLE … ADD UNIQUE USING INDEX":                   {"there is no safe form of it yet", "leave it away if the unique index is enough; " + wayAsWritten},
-	"ALTER TABLE … ADD EXCLUDE":                              {"it builds an index under a lock that stops reads and writes, and the server knows no other way", "if the table is small or empty, put `-- phased:as-written reason=\"…\"` on the line before"},
+	"ALTER TABLE … ADD UNIQUE USING INDEX":                   {"there is no safe form of it yet", "leave it away if the unique index is enough; or, " + wayAsWritten},
+	"ALTER TABLE … ADD EXCLUDE":                              {"it builds an index under a lock that stops reads and writes, and the server knows no other way", "if the table is small or empty, " + wayMark},
 	"ALTER TABLE … VALIDATE CONSTRAINT":                      {"its time grows with the table, though it stops no writes", ""},
 	"ALTER TABLE … DROP CONSTRAINT":                          {"code may rely on it, ON CONFLICT for one", ""},
 	"ALTER TABLE … ATTACH PARTITION":                         {"it reads every row of the partition, unless a CHECK proves where they belong", ""},
 	"ALTER TABLE … DETACH PARTITION":                         {"it takes a lock that stops reads and writes of the parent", ""},
-	"ALTER TABLE … DETACH PARTITION … CONCURRENTLY":          {"the server refuses it within a transaction", "run it by hand, or write it without CONCURRENTLY and put `-- phased:as-written reason=\"…\"` on the line before"},
+	"ALTER TABLE … DETACH PARTITION … CONCURRENTLY":          {"the server refuses it within a transaction", "run it by hand, or write it without CONCURRENTLY and " + wayMark},
 	"ALTER TABLE … SET LOGGED":                               {"it rewrites the table under a lock that stops reads and writes", ""},
 	"ALTER TABLE … SET UNLOGGED":                             {"it rewrites the table under a lock that stops reads and writes", ""},
 	"ALTER TABLE … SET TABLESPACE":                           {"it rewrites the table under a lock that stops reads and writes", ""},
@@ -103,8 +110,10 @@ var kinds = map[string]reason{
 	"ALTER TYPE … ADD VALUE":                                 {"old code may not know the new value", ""},
 	"ALTER TYPE … RENAME VALUE":                              {"old code writes the old value", ""},
 	"ALTER TYPE … RENAME":                                    {"old code may name the type or its attribute", ""},
+	"REVOKE":                                                 {"old code may need the privilege", ""},
+	"CREATE VIEW":                                            {"a view that is replaced shows old code something else", ""},
 	"DROP TABLE":                                             {"old code may still use it, and nothing brings its rows back", "rename it first, and once nothing misses it, drop it in an as-written statement"},
-	"DROP INDEX":                                             {"queries and ON CONFLICT may rely on it", "write it without CONCURRENTLY, and " + wayAsWritten},
+	"DROP INDEX":                                             {"queries and ON CONFLICT may rely on it", "write it without CONCURRENTLY; " + wayAsWritten},
 	"DROP VIEW":                                              {"old code may still read it", ""},
 	"DROP TYPE":                                              {"old code may still use it", ""},
 	"DROP FUNCTION":                                          {"old code may still call it", ""},
@@ -112,17 +121,17 @@ var kinds = map[string]reason{
 	"DROP TRIGGER":                                           {"old code may rely on what it does", ""},
 	"TRUNCATE":                                               {"nothing brings the rows back", ""},
 	"INSERT":                                                 {"it is about rows, not about the schema", ""},
-	"UPDATE":                                                 {"it is about rows, not about the schema, and holds every row it writes until it ends", "fill a column with phased:up, whose backfill goes in small batches; or, if few rows are concerned, put `-- phased:as-written reason=\"…\"` on the line before"},
-	"DELETE":                                                 {"it is about rows, not about the schema, and holds every row it deletes until it ends", "delete in small batches in code; or, if few rows are concerned, put `-- phased:as-written reason=\"…\"` on the line before"},
+	"UPDATE":                                                 {"it is about rows, not about the schema, and holds every row it writes until it ends", "fill a column with phased:up, whose backfill goes in small batches; or, if few rows are concerned, " + wayMark},
+	"DELETE":                                                 {"it is about rows, not about the schema, and holds every row it deletes until it ends", "delete in small batches in code; or, if few rows are concerned, " + wayMark},
 	"MERGE":                                                  {"it is about rows, not about the schema", ""},
-	"SELECT":                                                 {"nobody reads its result", "leave it away; or, if it calls a function that does something, put `-- phased:as-written reason=\"…\"` on the line before"},
+	"SELECT":                                                 {"nobody reads its result", "leave it away; or, if it calls a function that does something, " + wayMark},
 	"VALUES":                                                 {"nobody reads its result", "leave it away"},
 	"SHOW":                                                   {"nobody reads its result", "leave it away"},
 	"EXPLAIN":                                                {"nobody reads its result", "leave it away"},
 	"DO":                                                     {"what its body does cannot be read from outside", ""},
 	"CALL":                                                   {"what the procedure does cannot be read from outside", ""},
-	"CREATE TABLE AS":                                        {"it holds the locks of its query until every row is copied", "write CREATE TABLE, which is planned, and copy the rows in code; or put `-- phased:as-written reason=\"…\"` on the line before"},
-	"SELECT INTO":                                            {"it holds the locks of its query until every row is copied", "write CREATE TABLE, which is planned, and copy the rows in code; or put `-- phased:as-written reason=\"…\"` on the line before"},
+	"CREATE TABLE AS":                                        {"it holds the locks of its query until every row is copied", "write CREATE TABLE, which is planned, and copy the rows in code; or " + wayMark},
+	"SELECT INTO":                                            {"it holds the locks of its query until every row is copied", "write CREATE TABLE, which is planned, and copy the rows in code; or " + wayMark},
 	"CREATE TRIGGER":                                         {"it may write columns that are kept in step", ""},
 	"CREATE RULE":                                            {"it rewrites statements that old code sends", ""},
 	"CREATE FUNCTION":                                        {"what its body does cannot be read from outside", ""},
@@ -137,13 +146,13 @@ func inlineWay(part string) (why, way string) {
 	case "GENERATED AS IDENTITY", "GENERATED ALWAYS AS":
 		return "writes every row under a lock that stops reads and writes", "add a plain column, and fill it in code"
 	case "CHECK":
-		return "is read against every row under a lock that stops reads and writes", "add the column alone, then " + wayBySteps
+		return "is read against every row under a lock that stops reads and writes", "add the column alone, then " + waySteps
 	case "UNIQUE":
 		return "builds an index under a lock that stops reads and writes", "add the column alone, then write CREATE UNIQUE INDEX"
 	case "PRIMARY KEY":
 		return "builds an index under a lock that stops reads and writes", "add the column alone"
 	case "FOREIGN KEY":
-		return "(REFERENCES) locks both tables against writes", "add the column alone, then " + wayBySteps
+		return "(REFERENCES) locks both tables against writes", "add the column alone, then " + waySteps
 	}
 	return "is not planned", "add the column without it, and what it says in an as-written statement"
 }

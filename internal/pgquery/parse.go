@@ -86,9 +86,9 @@ func Parse(sql string) ([]Statement, error) {
 
 // CheckExpression reports what keeps a text from being one expression.
 func CheckExpression(expr string) error {
-	// In parentheses a FROM or an alias is an error, without them a list is two
-	// columns: only one expression is the same in both.
-	for _, sql := range []string{"SELECT (" + expr + "\n)", "SELECT " + expr} {
+	// Without parentheses a list is two columns, in them a FROM or an alias is an
+	// error: only one expression is the same in both.
+	for _, sql := range []string{"SELECT " + expr, "SELECT (" + expr + "\n)"} {
 		stmts, err := Parse(sql)
 		if err != nil {
 			return err
