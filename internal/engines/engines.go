@@ -6,14 +6,23 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 
 	"github.com/phasedb/phased/internal/engine"
 	"github.com/phasedb/phased/internal/engine/postgres"
 )
 
-// Open asks the server what it is. log may be nil.
+// Open finds the engine by the driver, without a round trip; where the driver is
+// not known (a wrapper), it asks the server what it is. log may be nil.
 func Open(ctx context.Context, db *sql.DB, log *slog.Logger) (engine.Engine, error) {
+	t := reflect.TypeOf(db.Driver())
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if path := t.PkgPath(); strings.HasPrefix(path, "github.com/jackc/pgx/") || path == "github.com/lib/pq" {
+		return postgres.New(db, log), nil
+	}
 	var version string
 	if err := db.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
 		return nil, fmt.Errorf("ask the server what it is: %w", err)
