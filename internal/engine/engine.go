@@ -256,6 +256,7 @@ type Fill struct {
 	Migration string
 	Spec      plan.Fill
 	State     FillState
+	Life      State // of its migration
 	Paused    bool
 	Cursor    []string // key of the last row done, as text; nil: at the beginning
 	Upper     []string // last key when the walk began
@@ -270,7 +271,10 @@ type Fill struct {
 	LastError string
 	Started   time.Time
 	Updated   time.Time
-	Elapsed   time.Duration // by the database's clock
+	Elapsed   time.Duration // from Started to Updated, by the database's clock
+
+	// Walk is what the engine keeps about the walk from Start on; nobody else looks at it.
+	Walk any
 }
 
 // FillState is where a fill stands.
@@ -318,10 +322,17 @@ type Filler interface {
 	// Next cuts the next range of at most limit rows behind from; nil: the walk is at its end.
 	Next(ctx context.Context, f *Fill, from []string, limit int) (*Range, error)
 	// Write brings the rows of a range in step and moves the cursor to its end, in
-	// one transaction that also checks the token. ErrLeaseLost when it is not valid.
+	// one transaction that also checks the token. ErrLeaseLost when it is not valid,
+	// the fill is paused or cancelled, or stands elsewhere than where the range
+	// begins. f is brought up to date, by Skip too.
 	Write(ctx context.Context, f *Fill, token int64, r Range, timeout time.Duration) (ChunkResult, error)
 	// Skip records a row that cannot be written and moves the cursor over it.
 	Skip(ctx context.Context, f *Fill, token int64, r Range, cause string) error
+	// Mend tries a poison row of a walked fill again and removes its record when it
+	// is in step, gone, or could be written now.
+	Mend(ctx context.Context, f *Fill, token int64, key []string, timeout time.Duration) error
+	// Note records why a fill does not go on; "" that it does.
+	Note(ctx context.Context, id string, token int64, reason string) error
 	// Walked records the end of a pass; Repeat begins the next one at the start.
 	Walked(ctx context.Context, id string, token int64) error
 	Repeat(ctx context.Context, id string, token int64) error

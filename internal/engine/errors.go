@@ -33,3 +33,11 @@ func (c *Contracted) Error() string {
 		"deploy a build whose migrations contain `-- phased:contract %s`, or take the migration back with rollback while that is possible",
 		strings.Join(c.Migrations, ", "), c.Migrations[0])
 }
+
+// KeyText shows a key in messages: "(41, 7)"; nil is the beginning.
+func KeyText(key []string) string {
+	if key == nil {
+		return "the beginning"
+	}
+	return "(" + strings.Join(key, ", ") + ")"
+}
