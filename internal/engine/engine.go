@@ -354,6 +354,7 @@ type SyncHealth struct {
 type Evidence struct {
 	Kind       string // "writes", "reads"
 	Available  bool   // the server can tell
+	Why        string // where it cannot: why, and what would make it so
 	Value      string
 	ChangedAgo time.Duration // since a change of the value was noticed, by the database's clock
 	Sample     string        // a statement that used it
@@ -361,9 +362,12 @@ type Evidence struct {
 
 // Witness answers the gates' questions.
 type Witness interface {
-	// Evidence looks at the counters now, remembers what it saw, and says how long
-	// each has been still.
+	// Evidence looks at the counters now and says how long each has been still. It
+	// changes nothing: one that was never remembered, or differs from what was
+	// remembered, has been still for no time at all.
 	Evidence(ctx context.Context, p *plan.Plan) ([]Evidence, error)
+	// Remember keeps what Evidence saw, from which the next look counts.
+	Remember(ctx context.Context, p *plan.Plan, seen []Evidence) error
 	// Health checks the sync of every table of the plan: there, enabled, last, unaltered.
 	Health(ctx context.Context, p *plan.Plan) (SyncHealth, error)
 	// Invalid lists constraints and indexes of the new side that are missing or not valid.
