@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -28,6 +29,10 @@ type cluster struct {
 	watchdog   *watchdog
 }
 
+// living holds every cluster until it is closed. One that only its DSN is left of would otherwise be collected as
+// garbage, and with it the files that tell the watchdog and other processes that its owner lives.
+var living sync.Map
+
 // newCluster makes the data folder and starts the server on it.
 func newCluster(ctx context.Context, cfg Config, bin string) (*cluster, error) {
 	sweep(cfg)
@@ -36,6 +41,7 @@ func newCluster(ctx context.Context, cfg Config, bin string) (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{bin: bin, folder: folder, cfg: cfg, watchdog: newWatchdog(folder)}
+	living.Store(c, true)
 	if err := c.create(ctx); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -223,6 +229,7 @@ func (c *cluster) close() error {
 	if err == nil {
 		c.watchdog.dismiss()
 	}
+	living.Delete(c)
 	return errors.Join(err, c.folder.remove())
 }
 
