@@ -197,7 +197,7 @@ func (k *keyset) lastSQL() string {
 // nextSQL reads the limit-th key behind from, or the last one up to upper, and how many there are up to it.
 func (k *keyset) nextSQL(from, upper []string, limit int) string {
 	return fmt.Sprintf(`SELECT /* phased */ %s, "phased cut"."phased n" FROM (
-  SELECT %s, pg_catalog.row_number() OVER (ORDER BY %s) AS "phased n" FROM %s AS %s WHERE %s ORDER BY %[3]s LIMIT %d) AS "phased cut"
+  SELECT %s, pg_catalog.row_number() OVER (ORDER BY %s) AS "phased n" FROM %s AS %s WHERE %s ORDER BY %[3]s LIMIT %[7]d) AS "phased cut"
 ORDER BY "phased cut"."phased n" DESC LIMIT 1`,
 		k.texts("phased cut"), k.names(), k.order(false), k.name, ident(rowAlias), k.between(from, upper), max(1, limit))
 }
