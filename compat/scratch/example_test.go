@@ -3,7 +3,6 @@ package scratch_test
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"github.com/phasedb/phased/compat/scratch"
 )
@@ -13,17 +12,20 @@ func ExampleStart() {
 	ctx := context.Background()
 	server, err := scratch.Start(ctx, scratch.Config{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer server.Close()
 	db, err := server.CreateDatabase(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer db.Drop(ctx)
 	var answer int
 	if err := db.DB.QueryRowContext(ctx, `SELECT 6 * 7`).Scan(&answer); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(answer)
 	// Output: 42
