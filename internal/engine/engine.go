@@ -98,6 +98,8 @@ type Migration struct {
 	Fills    bool   // its plan fills something
 	StateAt  time.Time
 	HiddenAt time.Time
+	// HiddenAgo is the time since HiddenAt by the database's clock; 0 while it is not hidden.
+	HiddenAgo time.Duration
 }
 
 // Overview is everything a start has to know, read in one round trip.

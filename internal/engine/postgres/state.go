@@ -17,7 +17,8 @@ const overviewSQL = `SELECT json_build_object(
   'Database', current_database(), 'Role', current_user,
   'NoWrites', CASE WHEN pg_is_in_recovery() THEN 'it is a replica' WHEN current_setting('transaction_read_only') = 'on' THEN 'its sessions are read-only (default_transaction_read_only)' ELSE '' END,
   'Migrations', (SELECT coalesce(json_agg(json_build_object('Name', g.name, 'Checksum', g.checksum, 'State', g.state, 'Paused', g.paused, 'Reason', g.reason,
-     'Contract', g.contracts, 'Fills', g.fills, 'StateAt', g.state_at, 'HiddenAt', coalesce(g.hidden_at, '0001-01-01Z'::timestamptz)) ORDER BY g.name COLLATE "C"), '[]'::json) FROM phased.migration g))::text
+     'Contract', g.contracts, 'Fills', g.fills, 'StateAt', g.state_at, 'HiddenAt', coalesce(g.hidden_at, '0001-01-01Z'::timestamptz),
+     'HiddenAgo', coalesce((extract(epoch FROM clock_timestamp() - g.hidden_at) * 1000000)::int8 * 1000, 0)) ORDER BY g.name COLLATE "C"), '[]'::json) FROM phased.migration g))::text
 FROM phased.meta m`
 
 // stateFormat is the version of the state tables that this build knows.
