@@ -2,7 +2,6 @@ package plan
 
 import (
 	"strings"
-	"unicode/utf8"
 )
 
 // lineComment is one `--` comment.
