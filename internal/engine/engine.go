@@ -330,7 +330,7 @@ type Filler interface {
 	Write(ctx context.Context, f *Fill, token int64, r Range, timeout time.Duration) (ChunkResult, error)
 	// Skip records a row that cannot be written and moves the cursor over it.
 	Skip(ctx context.Context, f *Fill, token int64, r Range, cause string) error
-	// Mend tries a poison row of a walked fill again and removes its record when it
+	// Mend tries a poison row again and removes its record when it
 	// is in step, gone, or could be written now.
 	Mend(ctx context.Context, f *Fill, token int64, key []string, timeout time.Duration) error
 	// Note records why a fill does not go on; "" that it does.

@@ -89,7 +89,7 @@ func keyFromJSON(s string) ([]string, error) {
 }
 
 func noState(err error) error {
-	if c := code(err); c == "42P01" || c == "3F000" { // undefined_table, invalid_schema_name
+	if missing(err) {
 		return engine.ErrNoState
 	}
 	return err
@@ -214,16 +214,22 @@ SET LOCAL synchronous_commit = off;
 func ms(d time.Duration) int64 { return max(1, d.Milliseconds()) }
 
 // fenceSQL locks the fill's row and refuses whoever is not its holder. The
-// migration's row is locked FOR SHARE, so that after a pause or a rollback has
-// returned nothing is written.
+// migration's row is locked first, as a rollback locks them, and FOR SHARE: after
+// a pause or a rollback has returned, nothing is written any more.
 func fenceSQL(id string, token int64, where string) string {
-	return fmt.Sprintf(`  PERFORM FROM phased.fill f JOIN phased.migration m ON m.name = f.migration
-    WHERE f.id = %s AND f.token = %d AND NOT m.paused AND m.state IN ('expanded', 'backfilling') AND %s
-    FOR UPDATE OF f FOR SHARE OF m;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = 'phased: backfill ' || %s || ' is not this worker''s';
+	return fenceWith("SHARE", id, token, where)
+}
+
+func fenceWith(lock, id string, token int64, where string) string {
+	return fmt.Sprintf(`  PERFORM FROM phased.migration m WHERE m.name = (SELECT f.migration FROM phased.fill f WHERE f.id = %[1]s)
+    AND NOT m.paused AND m.state IN ('expanded', 'backfilling') FOR %[2]s;
+  IF FOUND THEN
+    PERFORM FROM phased.fill f WHERE f.id = %[1]s AND f.token = %[3]d AND %[4]s FOR UPDATE;
   END IF;
-`, literal(id), token, where, codeLease, literal(id))
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = '%[5]s', MESSAGE = 'phased: backfill ' || %[1]s || ' is not this worker''s';
+  END IF;
+`, literal(id), lock, token, where, codeLease)
 }
 
 // block is one transaction in one round trip: settings, then the fence, then body.

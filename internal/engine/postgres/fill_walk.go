@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/phasedb/phased/expand/plan"
@@ -67,8 +66,8 @@ func (e *Engine) Start(ctx context.Context, id string, token int64) (*engine.Fil
 		return nil, fmt.Errorf("start backfill %s: %w", id, err)
 	}
 	err = e.runBlock(ctx, "start", id, block(fillTimeout, "",
-		// Stronger on the migration than FOR SHARE: two fills of one migration may start at once, and both go on to change it.
-		strings.Replace(fenceSQL(id, token, "f.state IN ('pending', 'running')"), "FOR SHARE OF m", "FOR NO KEY UPDATE OF m", 1),
+		// Two fills of one migration may start at once, and both go on to change its row.
+		fenceWith("NO KEY UPDATE", id, token, "f.state IN ('pending', 'running')"),
 		fmt.Sprintf(`  UPDATE phased.fill SET started = true, state = 'running', upper = %s, estimate = %d,
     started_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.clock_timestamp() WHERE id = %s AND NOT started;
   UPDATE phased.migration SET state = 'backfilling', state_at = pg_catalog.clock_timestamp() WHERE name = %s AND state = 'expanded';

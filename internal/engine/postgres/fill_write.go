@@ -65,7 +65,7 @@ func (e *Engine) Skip(ctx context.Context, f *engine.Fill, token int64, r engine
 	return err
 }
 
-// Mend tries a poison row again. When it is in step, gone, or could be written
+// Mend tries a poison row again, beside or after the walk. When it is in step, gone, or could be written
 // now, its record goes; while it cannot be written the error is the row's.
 func (e *Engine) Mend(ctx context.Context, f *engine.Fill, token int64, key []string, timeout time.Duration) error {
 	k, err := e.walk(ctx, f)
@@ -73,7 +73,7 @@ func (e *Engine) Mend(ctx context.Context, f *engine.Fill, token int64, key []st
 		return fmt.Errorf("backfill %s: %w", f.ID, err)
 	}
 	l := f.Spec.Link
-	return e.runBlock(ctx, "mend "+engine.KeyText(key), f.ID, block(timeout, "DECLARE \"phased filled\" bigint;\n", fenceSQL(f.ID, token, "f.state = 'walked'"), fmt.Sprintf(
+	return e.runBlock(ctx, "mend "+engine.KeyText(key), f.ID, block(timeout, "DECLARE \"phased filled\" bigint;\n", fenceSQL(f.ID, token, "f.state IN ('running', 'walked')"), fmt.Sprintf(
 		`  UPDATE /* phased */ %s AS %s SET %s = %s WHERE %s AND %s;
   GET DIAGNOSTICS "phased filled" = ROW_COUNT;
   UPDATE phased.fill SET filled = filled + "phased filled", updated_at = pg_catalog.clock_timestamp() WHERE id = %[7]s;
