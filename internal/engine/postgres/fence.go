@@ -9,6 +9,10 @@ import (
 	"github.com/phasedb/phased/internal/engine"
 )
 
+// readCommitted comes first where a statement has to see what was committed while
+// the one before it waited for a lock, whatever the role's default is.
+const readCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
 // fence checks the runner's token and holds the lease row until the transaction
 // ends. FOR KEY SHARE: a takeover changes the key and waits, a renewal does not.
 func fence(token int64) string {
@@ -26,7 +30,7 @@ func raiseUnless(query, sqlstate, message string) string {
 // transaction: an error takes everything back, and a client that stops leaves
 // nothing idle in a transaction.
 func (e *Engine) leased(ctx context.Context, token int64, statements ...string) error {
-	_, err := e.db.ExecContext(ctx, strings.Join(append([]string{"SET LOCAL lock_timeout = '5s'", fence(token)}, statements...), ";\n"))
+	_, err := e.db.ExecContext(ctx, strings.Join(append([]string{readCommitted, "SET LOCAL lock_timeout = '5s'", fence(token)}, statements...), ";\n"))
 	return leaseError(err)
 }
 

@@ -21,7 +21,7 @@ const contractedFor = `SELECT coalesce(json_agg(g.name ORDER BY g.name), '[]'::j
 func (e *Engine) Register(ctx context.Context, in engine.Instance) error {
 	lines := literals(in.Lines)
 	_, err := e.db.ExecContext(ctx, strings.Join([]string{
-		"SET LOCAL lock_timeout = '10s'",
+		readCommitted, "SET LOCAL lock_timeout = '10s'",
 		"DO " + dollar(fmt.Sprintf(` DECLARE gone text; BEGIN
   PERFORM FROM phased.register FOR SHARE;
   gone := (%s);

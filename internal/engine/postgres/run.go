@@ -53,6 +53,7 @@ func (e *Engine) runInTx(ctx context.Context, r engine.StepRun) error {
 		path = "SET LOCAL application_name = 'phased'"
 	}
 	text := []string{
+		readCommitted,
 		"SET LOCAL lock_timeout = " + literal(millis(wait)),
 		"SET LOCAL statement_timeout = " + literal(millis(r.Step.StatementTimeout)),
 		fence(r.Token), path,
