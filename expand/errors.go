@@ -22,6 +22,9 @@ type (
 // ErrUnknown: no migration of that name is recorded in the database.
 var ErrUnknown = errors.New("no such migration in this database")
 
+// ErrNoState: nothing of phased is in the database yet.
+var ErrNoState = errors.New("phased has not been used in this database yet; run Up first")
+
 // ErrTooLate: the old side is dropped or being dropped; there is no way back.
 var ErrTooLate = errors.New("the old side is gone, there is no way back")
 

@@ -246,5 +246,3 @@ func (m *Migrator) Baseline(ctx context.Context, name string) error {
 		return eng.MarkBaseline(ctx, l.Token(), names, sums)
 	})
 }
-
-var errNoState = errors.New("phased has not been used in this database yet; run Up first")

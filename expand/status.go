@@ -54,7 +54,7 @@ func Status(ctx context.Context, db *sql.DB) (*Report, error) {
 	}
 	ov, err := eng.Overview(ctx)
 	if errors.Is(err, engine.ErrNoState) {
-		return nil, errNoState
+		return nil, ErrNoState
 	}
 	if err != nil {
 		return nil, err
