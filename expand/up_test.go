@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/phasedb/phased/compat/scratch"
 	"github.com/phasedb/phased/expand"
@@ -25,7 +26,7 @@ func files(pairs ...string) fstest.MapFS {
 }
 
 func config() expand.Config {
-	c := expand.Config{App: "test", Version: "v1", Parser: postgres.Parser()}
+	c := expand.Config{App: "test", Version: "v1", Parser: postgres.Parser(), LockRetry: 5 * time.Second}
 	if os.Getenv("PHASED_TEST_LOG") != "" {
 		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

@@ -109,7 +109,8 @@ SELECT json_build_object(
   'PartitionKey', (SELECT coalesce(json_agg(coalesce(a.attname, '') ORDER BY u.n), '[]'::json) FROM pg_partitioned_table pt, unnest(pt.partattrs::int2[]) WITH ORDINALITY u(attnum, n)
       LEFT JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = u.attnum AND u.attnum > 0 WHERE pt.partrelid = $1),
   'Subscribed', EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = t.oid),
-  'Prepared', (SELECT coalesce(json_agg(DISTINCT px.gid), '[]'::json) FROM pg_prepared_xacts px JOIN pg_locks l ON l.virtualtransaction = '-1/' || px.transaction::text
+  'Prepared', (SELECT coalesce(json_agg(DISTINCT px.gid), '[]'::json) FROM pg_prepared_xacts px JOIN pg_locks x ON x.locktype = 'transactionid' AND x.transactionid = px.transaction AND x.pid IS NULL
+      JOIN pg_locks l ON l.virtualtransaction = x.virtualtransaction AND l.pid IS NULL
       WHERE px.database = current_database() AND l.relation = t.oid),
   'Grants', (SELECT coalesce(json_agg(json_build_object('Role', g.role, 'Privileges', g.privileges, 'Grantable', g.is_grantable) ORDER BY g.role), '[]'::json)
       FROM (SELECT CASE WHEN x.grantee = 0 THEN '' ELSE pg_get_userbyid(x.grantee) END AS role, array_agg(x.privilege_type ORDER BY x.privilege_type) AS privileges, x.is_grantable
