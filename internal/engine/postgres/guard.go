@@ -42,5 +42,6 @@ END `, literal(migration), literal(interval(soak)), codeGuard)
 	}
 }
 
-// interval renders a duration for PostgreSQL, to the microsecond.
-func interval(d time.Duration) string { return fmt.Sprintf("%d microseconds", d.Microseconds()) }
+// interval renders a duration for PostgreSQL. In seconds: before version 15 a number
+// in an interval's text ends at 2^31.
+func interval(d time.Duration) string { return fmt.Sprintf("%f seconds", d.Seconds()) }

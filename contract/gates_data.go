@@ -1,0 +1,176 @@
+package contract
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/phasedb/phased/internal/engine"
+)
+
+// The gates of use that the server answers, and those that protect data, which
+// nothing skips.
+
+func (s *subject) seen(kind string) *engine.Evidence {
+	for i := range s.evidence {
+		if s.evidence[i].Kind == kind {
+			return &s.evidence[i]
+		}
+	}
+	return nil
+}
+
+func writesGate(_ context.Context, s *subject) (Gate, error) {
+	v := s.seen("writes")
+	switch {
+	case v == nil:
+		return met("no columns are kept in step, so no sync counts writes; statements that write are among those of the gate reads")
+	case !v.Available:
+		return unmet("put it right, or assume that nobody writes there: Config.AssumeGone", "cannot be told: %s", v.Why)
+	case v.ChangedAgo < s.soak:
+		return unmet("find who still writes the old column (the sync counts each such write, committed or not), move it over, then wait; or assume that it is gone: Config.AssumeGone",
+			"quiet for %s of %s: a write came from the old side then, or it was looked at for the first time", span(v.ChangedAgo), span(s.soak))
+	}
+	return met("no write came from the old side for %s", span(v.ChangedAgo))
+}
+
+func readsGate(_ context.Context, s *subject) (Gate, error) {
+	v := s.seen("reads")
+	switch {
+	case v == nil:
+		return met("no name is taken away")
+	case !v.Available:
+		return met("nothing speaks against it, but the server cannot tell who reads the old side: %s", v.Why)
+	case v.ChangedAgo < s.soak:
+		sample := ""
+		if v.Sample != "" {
+			sample = "; such as: " + v.Sample
+		}
+		return unmet("find who runs it and move it over, then wait; or, where it means another column of that name, assume that the old side is gone: Config.AssumeGone",
+			"quiet for %s of %s: a statement that names the old side ran then, or it was looked at for the first time%s", span(v.ChangedAgo), span(s.soak), sample)
+	}
+	return met("no statement that names the old side ran for %s (SELECT * names nothing)", span(v.ChangedAgo))
+}
+
+func backfillGate(ctx context.Context, s *subject) (Gate, error) {
+	if !s.row.Fills {
+		return met("there is nothing to fill")
+	}
+	fills, err := s.eng.Fills(ctx)
+	if err != nil {
+		return Gate{}, err
+	}
+	var not []string
+	n := 0
+	for _, f := range fills {
+		if f.Migration != s.row.Name {
+			continue
+		}
+		n++
+		if f.State != engine.FillComplete || f.Poison > 0 {
+			text := fmt.Sprintf("the backfill of %s.%s is %s", f.Spec.Table, f.Spec.Link.New, f.State)
+			if f.Poison > 0 {
+				text += fmt.Sprintf(", %s could not be written", count(int(f.Poison), "row"))
+			}
+			if f.LastError != "" {
+				text += " (" + f.LastError + ")"
+			}
+			not = append(not, text)
+		}
+	}
+	if len(not) > 0 || n == 0 {
+		return unmet("run backfill.Work in a replica, or `phased backfill`; mend the rows that it names", "%s", orNone(not))
+	}
+	return met("%s complete", count(n, "backfill"))
+}
+
+func syncGate(ctx context.Context, s *subject) (Gate, error) {
+	h, err := s.eng.Health(ctx, s.p)
+	if err != nil {
+		return Gate{}, err
+	}
+	if !h.OK {
+		return unmet(h.Way, "%s", h.Problem)
+	}
+	return met("both sides are kept in step by an unaltered trigger")
+}
+
+func validGate(ctx context.Context, s *subject) (Gate, error) {
+	list, err := s.eng.Invalid(ctx, s.p)
+	if err != nil {
+		return Gate{}, err
+	}
+	if len(list) > 0 {
+		return unmet("let the backfill's run finish it; rebuild an invalid index with REINDEX INDEX CONCURRENTLY, validate a constraint with VALIDATE CONSTRAINT, make what is missing on the new side", "%s", strings.Join(list, "; "))
+	}
+	return met("every index and constraint of the new side is valid")
+}
+
+func dependentsGate(ctx context.Context, s *subject) (Gate, error) {
+	list, err := s.eng.Dependents(ctx, s.p)
+	if err != nil {
+		return Gate{}, err
+	}
+	var blocks, goes []string
+	functions := false
+	for _, d := range list {
+		text := d.Kind + " " + d.Name
+		if d.Blocks {
+			blocks = append(blocks, text)
+			functions = functions || d.Kind == "function"
+		} else {
+			goes = append(goes, text)
+		}
+	}
+	if len(blocks) > 0 {
+		way := "make them use the new side, or drop them"
+		if functions {
+			way += "; a function that means something else by these words says so in its body: /* phased:ignore */"
+		}
+		return unmet(way, "these need the old side: %s", strings.Join(blocks, ", "))
+	}
+	if len(goes) > 0 {
+		return met("nothing would break; with the old side go: %s", strings.Join(goes, ", "))
+	}
+	return met("nothing else needs the old side")
+}
+
+func preparedGate(ctx context.Context, s *subject) (Gate, error) {
+	list, err := s.eng.Prepared(ctx, s.p)
+	if err != nil {
+		return Gate{}, err
+	}
+	if len(list) > 0 {
+		return unmet("COMMIT PREPARED or ROLLBACK PREPARED them", "prepared transactions hold a lock on the table: %s", strings.Join(list, ", "))
+	}
+	return met("no prepared transaction holds a lock")
+}
+
+// verificationGate counts the rows out of step, all of them, now. It reads whole
+// tables and blocks nobody.
+func verificationGate(ctx context.Context, s *subject) (Gate, error) {
+	if len(s.links) == 0 {
+		if n := len(s.p.Links()); n > 0 {
+			return unmet("see the gate sync", "none of %s is kept in step", count(n, "pair"))
+		}
+		return met("no columns are kept in step")
+	}
+	if until, ok := s.rest[s.row.Name]; ok && time.Now().Before(until) {
+		return unmet("mend the rows; it is counted again within the hour, or at once by Run and Check", "rows were out of step at the last count")
+	}
+	for _, l := range s.links {
+		n, err := s.eng.OutOfStep(ctx, l)
+		if err != nil {
+			return Gate{}, fmt.Errorf("count the rows of %s.%s out of step: %w", l.Schema, l.Table, err)
+		}
+		if n > 0 {
+			if s.rest != nil {
+				s.rest[s.row.Name] = time.Now().Add(restAfterRefusal)
+			}
+			return unmet("look at those rows first, and see how the sync was got around (gate sync); where the old side is right, any UPDATE of the row carries it over; where the new side is right, write its value into both",
+				"%s of %s.%s out of step: %s and %s disagree", count(int(n), "row"), l.Schema, l.Table, l.Old, l.New)
+		}
+	}
+	return met("every row of %s is in step", count(len(s.links), "pair"))
+}
