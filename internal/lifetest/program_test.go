@@ -1,0 +1,129 @@
+package lifetest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/phasedb/phased/backfill"
+	"github.com/phasedb/phased/contract"
+	"github.com/phasedb/phased/expand"
+)
+
+// The test binary started again with a role is a program of its own.
+const (
+	roleVar = "PHASED_LIFETEST_ROLE"
+	dsnVar  = "PHASED_LIFETEST_DSN"
+	doVar   = "PHASED_LIFETEST_CONTRACT"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVar); role != "" {
+		if err := program(role); err != nil {
+			fmt.Fprintln(os.Stderr, role+":", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// migrationFile is what every program runs.
+const migrationFile = "0001_rename"
+
+func rename() *expand.Migration {
+	return &expand.Migration{Name: migrationFile, Statements: []expand.Statement{{Change: expand.RenameColumn{Table: "items", From: "a", To: "b"}}}}
+}
+
+func open(dsn string) (*sql.DB, error) {
+	db, err := sql.Open("pgx", dsn)
+	if err == nil {
+		db.SetMaxOpenConns(6)
+	}
+	return db, err
+}
+
+func migrator(db *sql.DB, version string) (*expand.Migrator, error) {
+	return expand.New(db, fstest.MapFS{}, expand.Config{App: "life", Version: version, Migrations: []*expand.Migration{rename()},
+		Lease: time.Second, Heartbeat: 200 * time.Millisecond, LockPause: 20 * time.Millisecond, Logger: programLog()})
+}
+
+func programLog() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, nil))
+}
+
+// program is what a replica does: expand at its start, then carry on the backfill;
+// or, with the role contract, what takes the old side away.
+func program(role string) error {
+	ctx := context.Background()
+	db, err := open(os.Getenv(dsnVar))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	switch role {
+	case "replica":
+		m, err := migrator(db, "v1")
+		if err != nil {
+			return err
+		}
+		if err := m.Up(ctx); err != nil {
+			return err
+		}
+		defer m.Close(ctx)
+		_, err = backfill.Run(ctx, db, backfill.Config{Target: 5 * time.Millisecond, Lease: time.Second, Logger: programLog()})
+		return err
+	case "contract":
+		_, err := contract.Run(ctx, db, contract.Config{Migration: migrationFile, AssumeGone: "the test stopped old code", Half: contract.Half(os.Getenv(doVar)), Logger: programLog()})
+		return err
+	}
+	return fmt.Errorf("role %q is not known", role)
+}
+
+// child is a started program.
+type child struct {
+	cmd   *exec.Cmd
+	out   *strings.Builder
+	ended chan struct{}
+	err   error
+}
+
+func start(t testing.TB, dsn, role string, env ...string) *child {
+	c := &child{cmd: exec.Command(os.Args[0]), out: &strings.Builder{}, ended: make(chan struct{})}
+	c.cmd.Env = append(append(os.Environ(), roleVar+"="+role, dsnVar+"="+dsn), env...)
+	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
+	if err := c.cmd.Start(); err != nil {
+		t.Fatalf("start a %s: %v", role, err)
+	}
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.ended)
+	}()
+	return c
+}
+
+func (c *child) signal(s syscall.Signal) { _ = c.cmd.Process.Signal(s) } // it may have ended by itself
+
+func (c *child) kill() {
+	c.signal(syscall.SIGKILL)
+	<-c.ended
+}
+
+func (c *child) running() bool {
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
+}
