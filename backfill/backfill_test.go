@@ -528,3 +528,27 @@ func TestProgressString(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// The claim is renewed while a throttle makes the worker wait.
+func TestClaimIsRenewed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, users)
+	f.expand("0001", rename("users", "email", "email_address"))
+	g, cfg := newGate(2), f.config()
+	cfg.Throttles = []backfill.Throttle{g}
+	done := make(chan error, 1)
+	go func() {
+		_, err := backfill.Run(t.Context(), f.db, cfg)
+		done <- err
+	}()
+	<-g.reached
+	f.exec("CREATE TABLE app.seen AS SELECT lease_until FROM phased.fill")
+	f.until("SELECT f.lease_until > s.lease_until + interval '1 second' FROM phased.fill f, app.seen s")
+	close(g.open)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := ask[int](f, "SELECT token FROM phased.fill"); n != 1 {
+		t.Errorf("claimed %d times", n)
+	}
+}

@@ -120,6 +120,21 @@ func (f *filling) outOfStep() int64 {
 	return n
 }
 
+// with opens the database with settings.
+func (f *filling) with(settings string) *Engine {
+	f.t.Helper()
+	sep := "?"
+	if strings.Contains(f.dsn, "?") {
+		sep = "&"
+	}
+	db, err := sql.Open("pgx", f.dsn+sep+settings)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { db.Close() })
+	return New(db, nil)
+}
+
 // word is a type of text without case, in a schema of its own: what citext is,
 // without an extension.
 const word = `CREATE SCHEMA ci;
@@ -192,19 +207,29 @@ func TestWalkEveryKeyType(t *testing.T) {
 			}
 			f := newFilling(t, c.before+fmt.Sprintf(`CREATE TABLE t (%s, old text, PRIMARY KEY (%s));
 				INSERT INTO t (%[2]s, old) SELECT %s, 'v' || i FROM generate_series(1, %d) i`, strings.Join(defs, ", "), idents(cols), c.values, rows), cols, nil)
-			// A connection whose settings are none of ours.
-			name := ident(ask[string](f, "SELECT current_database()"))
-			for _, s := range []string{"datestyle = 'SQL, DMY'", "intervalstyle = 'sql_standard'", "timezone = 'America/New_York'", "bytea_output = 'escape'",
-				"extra_float_digits = -5", "search_path = ''", "default_transaction_isolation = 'serializable'"} {
-				f.exec("ALTER DATABASE " + name + " SET " + s)
-			}
-			f.db.SetMaxIdleConns(0)
-
 			fill, token := f.start("w")
 			if fill.Estimate != rows {
 				t.Errorf("estimate %d, want %d", fill.Estimate, rows)
 			}
-			chunks, seen := f.walk(fill, token, 7)
+			// Whoever goes on may have connections with other settings, and none of them ours.
+			one := f.with("datestyle=SQL,DMY&intervalstyle=sql_standard&timezone=America/New_York&bytea_output=escape&extra_float_digits=-5&search_path=pg_temp")
+			other := f.with("datestyle=German,YMD&intervalstyle=postgres_verbose&timezone=Asia/Kolkata&search_path=app")
+			var chunks int
+			var seen int64
+			for last := false; !last; chunks++ {
+				r, err := one.Next(t.Context(), fill, fill.Cursor, 7)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r == nil {
+					break
+				}
+				if _, err := other.Write(t.Context(), fill, token, *r, time.Minute); err != nil {
+					t.Fatal(err)
+				}
+				one, other = other, one
+				seen, last = seen+r.Rows, r.Last
+			}
 			if want := int((rows + 6) / 7); chunks != want || seen != rows {
 				t.Errorf("%d chunks of %d rows together, want %d of %d", chunks, seen, want, rows)
 			}
@@ -352,8 +377,9 @@ func TestPartitionedTable(t *testing.T) {
 		CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (MINVALUE) TO ('2024-02-01');
 		CREATE TABLE t2 PARTITION OF t DEFAULT;
 		INSERT INTO t SELECT i, '2024-01-01'::date + i, 'v' || i FROM generate_series(1, 100) i; ANALYZE t`, []string{"id", "day"}, nil)
+	f.exec("UPDATE pg_class SET reltuples = 300000 WHERE relname = 't1'") // too many to count
 	fill, token := f.start("w")
-	if fill.Estimate != 100 {
+	if fill.Estimate != 300070 {
 		t.Errorf("estimate %d", fill.Estimate)
 	}
 	if n := f.outOfStep(); n != 100 {
@@ -497,7 +523,7 @@ func TestRepeat(t *testing.T) {
 func TestChunkUsesTheIndex(t *testing.T) {
 	t.Parallel()
 	f := newFilling(t, `CREATE TABLE t (tenant int, id int, old text, PRIMARY KEY (tenant, id));
-		INSERT INTO t SELECT i % 2, i, 'v' FROM generate_series(1, 20000) i; ANALYZE t`, []string{"tenant", "id"}, nil)
+		INSERT INTO t SELECT i % 2, i, 'v' FROM generate_series(1, 20000) i ORDER BY md5(i::text); ANALYZE t`, []string{"tenant", "id"}, nil)
 	k, err := f.keyset(t.Context(), plan.Fill{Link: f.link, Key: []string{"tenant", "id"}, Schema: "app", Table: "t"})
 	if err != nil {
 		t.Fatal(err)
@@ -557,5 +583,65 @@ func TestChunkKeepsTheSearchPath(t *testing.T) {
 	f.walk(fill, token, 5)
 	if n := ask[int](f, "SELECT count(*) FROM app.log"); n != 1 {
 		t.Errorf("the trigger wrote %d rows", n)
+	}
+}
+
+// blockedChunk locks a row and starts a chunk that waits for it.
+func (f *filling) blockedChunk(fill *engine.Fill, token int64) (*sql.Tx, chan error) {
+	f.t.Helper()
+	r := f.next(fill, 10)
+	tx, err := f.db.BeginTx(f.t.Context(), nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = tx.Rollback() })
+	if _, err := tx.Exec("UPDATE app.t SET old = 'w' WHERE id = 7"); err != nil {
+		f.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := f.Write(f.t.Context(), fill, token, *r, time.Minute)
+		done <- err
+	}()
+	f.until("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE " + chunkWaits + ")")
+	return tx, done
+}
+
+const chunkWaits = `datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%DO /* phased */%' AND pid <> pg_backend_pid()`
+
+// A chunk waits for a row that somebody changes, and sees what they made of it,
+// whatever isolation the role or the database has as its default.
+func TestChunkIsReadCommitted(t *testing.T) {
+	t.Parallel()
+	f := newFilling(t, "CREATE TABLE t (id int PRIMARY KEY, old text); INSERT INTO t SELECT i, 'v' FROM generate_series(1, 10) i", []string{"id"}, nil)
+	f.exec("ALTER DATABASE " + ident(ask[string](f, "SELECT current_database()")) + " SET default_transaction_isolation = 'repeatable read'")
+	f.db.SetMaxIdleConns(0)
+	fill, token := f.start("w")
+	tx, done := f.blockedChunk(fill, token)
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if fill.Filled != 9 || f.outOfStep() != 0 {
+		t.Errorf("%d rows filled, %d out of step; want 9 and 0", fill.Filled, f.outOfStep())
+	}
+}
+
+// After a pause has returned, no chunk is in flight any more.
+func TestPauseWaitsForTheChunk(t *testing.T) {
+	t.Parallel()
+	f := newFilling(t, "CREATE TABLE t (id int PRIMARY KEY, old text); INSERT INTO t SELECT i, 'v' FROM generate_series(1, 10) i", []string{"id"}, nil)
+	fill, token := f.start("w")
+	_, done := f.blockedChunk(fill, token)
+	if _, err := f.Pause(t.Context(), "m", true); err != nil {
+		t.Fatal(err)
+	}
+	if ask[bool](f, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE "+chunkWaits+")") {
+		t.Error("a chunk is in flight after the pause")
+	}
+	if err := <-done; !f.LockTimeout(err) {
+		t.Errorf("the chunk ended with %v, want that it gave up waiting", err)
 	}
 }
