@@ -31,9 +31,12 @@ func (r *resolver) fireOnce(ctx context.Context, s *subject, l plan.Link) error 
 		try.Evidence = "" // does not exist yet
 		run := []string{
 			fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", s.copy.name, ident(l.New), l.Type),
+		}
+		run = append(run, carryFunctions(l)...)
+		run = append(run,
 			fmt.Sprintf("CREATE FUNCTION pg_temp.phased_sync() RETURNS trigger LANGUAGE plpgsql AS %s", dollar(syncBody([]plan.Link{try}))),
 			fmt.Sprintf("CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW%s EXECUTE FUNCTION pg_temp.phased_sync()", ident(syncTrigger), s.copy.name, syncWhen([]plan.Link{try})),
-		}
+		)
 		var cols []string
 		for _, c := range s.Columns {
 			if c.Generated == "" {
@@ -57,8 +60,10 @@ func (r *resolver) fireOnce(ctx context.Context, s *subject, l plan.Link) error 
 			fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s LIMIT 1", s.copy.name, list, list, s.sql()),
 			fmt.Sprintf("UPDATE %s SET %s = NULL", s.copy.name, ident(l.New)),
 			fmt.Sprintf("INSERT INTO %s (%s) VALUES (NULL)", s.copy.name, ident(l.Old)))
+		// Our schema may not exist yet.
+		temporary := strings.NewReplacer(upFunction(l), `pg_temp."phased up"`, downFunction(l), `pg_temp."phased down"`, stepFunction(l), `pg_temp."phased in step"`)
 		for _, stmt := range run {
-			if _, err := r.tx.ExecContext(ctx, stmt); err != nil {
+			if _, err := r.tx.ExecContext(ctx, temporary.Replace(stmt)); err != nil {
 				return err
 			}
 		}

@@ -39,7 +39,7 @@ func newFilling(t *testing.T, setup string, key []string, change func(*plan.Link
 	}
 	f.exec("ALTER TABLE app.t ADD COLUMN " + ident(f.link.New) + " " + f.link.Type)
 	if f.link.Up != "" || f.link.Down != "" {
-		f.exec(stepFunctionSQL(f.link))
+		f.exec(strings.Join(carryFunctions(f.link), ";\n"))
 	}
 	f.exec(strings.Join(f.Compose("app", "t", []plan.Link{f.link}), ";"))
 	spec, err := json.Marshal(plan.Fill{Link: f.link, Key: key, Schema: "app", Table: "t"})

@@ -69,10 +69,7 @@ func (r *resolver) expandRename(s *subject, old *schema.Column, l plan.Link) {
 		add += " COLLATE " + old.Collation
 	}
 	statements := []string{"CREATE SEQUENCE " + l.Evidence, "GRANT USAGE ON SEQUENCE " + l.Evidence + " TO PUBLIC"}
-	if l.Up != "" || l.Down != "" {
-		statements = append(statements, stepFunctionSQL(l))
-	}
-	statements = append(statements, add)
+	statements = append(append(statements, carryFunctions(l)...), add)
 	sync := &plan.SyncStep{Schema: s.Schema, Table: s.Name, Add: &l, At: len(statements)}
 	if l.Default != "" {
 		statements = append(statements, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s", s.sql(), ident(l.New), l.Default))
@@ -175,11 +172,7 @@ func (r *resolver) undoRename(s *subject, l plan.Link) {
 
 // forget drops what only the link used.
 func (r *resolver) forget(l plan.Link) []string {
-	out := []string{"DROP SEQUENCE IF EXISTS " + l.Evidence}
-	if l.Up != "" || l.Down != "" {
-		out = append(out, fmt.Sprintf("DROP FUNCTION IF EXISTS %s(%s, %s)", stepFunction(l), l.OldType, l.Type))
-	}
-	return out
+	return append([]string{"DROP SEQUENCE IF EXISTS " + l.Evidence}, dropCarryFunctions(l)...)
 }
 
 // indexStep builds an index without blocking writes. It waits for every older

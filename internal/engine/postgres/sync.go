@@ -15,13 +15,11 @@ const syncTrigger = "~phased_sync"
 // syncFunction is the trigger's function. It lives in our schema: firing a trigger
 // needs no privilege on its function.
 func syncFunction(schemaName, table string) string {
-	return qualified("phased", shortName("sync ", schemaName+"."+table, ""))
-}
-
-// stepFunction is the question "in step?" of a link with expressions, as a function
-// that answers false where an expression raises.
-func stepFunction(l plan.Link) string {
-	return qualified("phased", shortName("in step ", l.ID, ""))
+	name := schemaName + "." + table
+	if strings.Count(name, ".") > 1 { // "a.b"."c" is not "a"."b.c"
+		name = qualified(schemaName, table)
+	}
+	return qualified("phased", shortName("sync ", name, ""))
 }
 
 // Compose gives the statements that make the sync of a table exactly links,
@@ -34,7 +32,8 @@ func (e *Engine) Compose(schemaName, table string, links []plan.Link) []string {
 		return []string{drop, "DROP FUNCTION IF EXISTS " + f + "()"}
 	}
 	return []string{
-		fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS %s", f, dollar(syncBody(links))),
+		// Its operators and types are the server's own, whatever the writer's search_path.
+		fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS %s", f, dollar(syncBody(links))),
 		drop,
 		fmt.Sprintf("CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW%s EXECUTE FUNCTION %s()", ident(syncTrigger), t, syncWhen(links), f),
 		// ALWAYS: writers with session_replication_role = replica are kept in step too.
@@ -43,24 +42,25 @@ func (e *Engine) Compose(schemaName, table string, links []plan.Link) []string {
 }
 
 // syncWhen is the trigger's first question, asked before the function is called: is
-// any link out of step? With an expression it cannot be asked here, because an
-// error would be the user's statement's.
+// any link out of step?
 func syncWhen(links []plan.Link) string {
 	var any []string
 	for _, l := range links {
-		if l.Up != "" || l.Down != "" {
-			return ""
-		}
 		any = append(any, differ(l, "NEW."+ident(l.Old), "NEW."+ident(l.New)))
 	}
 	return " WHEN (" + strings.Join(any, " OR ") + ")"
 }
 
-// differ compares the two sides of a link without expressions by their stored
-// image; where the type's = is identity it is used, because it is cheaper.
+// differ is I2 turned around: the two sides of a link are out of step. Without
+// expressions they are compared by their stored image; where the type's = is identity
+// that is used, because it is cheaper. IS DISTINCT FROM would take its = from the
+// search_path.
 func differ(l plan.Link, old, new string) string {
-	if l.ImageEqual {
-		return fmt.Sprintf("%s IS DISTINCT FROM %s", new, old)
+	switch {
+	case expresses(l):
+		return fmt.Sprintf("NOT %s(%s, %s)", stepFunction(l), old, new)
+	case l.ImageEqual:
+		return fmt.Sprintf("((%s OPERATOR(pg_catalog.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))", new, old, new, old)
 	}
 	return imageDiffers(new, old)
 }
@@ -69,52 +69,15 @@ func imageDiffers(a, b string) string {
 	return fmt.Sprintf("pg_catalog.record_image_ne(ROW(%s), ROW(%s))", a, b)
 }
 
-func imageEqual(a, b string) string {
-	return fmt.Sprintf("pg_catalog.record_image_eq(ROW(%s), ROW(%s))", a, b)
-}
-
-// carry renders an expression over one column, whose value is taken from ref.
-func carry(expr, column, ref, typ string) string {
-	if expr == "" {
-		return ref
-	}
-	return fmt.Sprintf("(SELECT CAST((%s) AS %s) FROM (SELECT %s AS %s) AS phased)", expr, typ, ref, ident(column))
-}
-
-func up(l plan.Link, ref string) string   { return carry(l.Up, oldName(l), ref, l.Type) }
-func down(l plan.Link, ref string) string { return carry(l.Down, l.New, ref, l.OldType) }
-
-// oldName is the name that the link's expression knows the old column by.
-func oldName(l plan.Link) string {
-	if l.Shown != "" {
-		return l.Shown
-	}
-	return l.Old
-}
-
-// inStep is I2: new is identical to up(old), or old is identical to down(new) and
-// a null new counts only where up(old) is null.
-func inStep(l plan.Link, old, new string) string {
-	if l.Up == "" && l.Down == "" {
-		return imageEqual(new, old)
-	}
-	return fmt.Sprintf("(%s OR (%s AND (%s IS NOT NULL OR %s IS NULL)))",
-		imageEqual(new, up(l, old)), imageEqual(old, down(l, new)), new, up(l, old))
-}
-
 // outOfStep is the one predicate as a filter over a table: the backfill's, the
 // verification's and the repair's. alias qualifies the columns; it is quoted here.
 func outOfStep(l plan.Link, alias string) string {
-	old, new := ident(alias)+"."+ident(l.Old), ident(alias)+"."+ident(l.New)
-	if l.Up == "" && l.Down == "" {
-		return differ(l, old, new)
-	}
-	return fmt.Sprintf("NOT %s(%s, %s)", stepFunction(l), old, new)
+	return differ(l, ident(alias)+"."+ident(l.Old), ident(alias)+"."+ident(l.New))
 }
 
-// fillValue is what the backfill writes into the new column.
+// fillValue is what the backfill writes into the new column. It raises where up does.
 func fillValue(l plan.Link, alias string) string {
-	return up(l, ident(alias)+"."+ident(l.Old))
+	return carryUp(l, ident(alias)+"."+ident(l.Old))
 }
 
 // syncBody is the trigger's function: first every down, newest change to oldest,
@@ -134,63 +97,77 @@ func syncBody(links []plan.Link) string {
 }
 
 // downPass carries what new code wrote to the old side. Written means: the image
-// changed, and on INSERT that it differs from the column's own default.
+// changed, and on INSERT that it differs from the column's own default, which the
+// server evaluates under the same settings as the writer's own.
 func downPass(b *strings.Builder, l plan.Link) {
 	old, new := "NEW."+ident(l.Old), "NEW."+ident(l.New)
 	def := l.Default
 	if def == "" {
-		def = "NULL::" + l.Type
+		def = "NULL"
 	}
-	// In parentheses: PL/pgSQL ends an IF's condition at the first THEN outside of them.
+	// CASE: OLD cannot be looked at on INSERT. In parentheses: PL/pgSQL ends an IF's
+	// condition at the first THEN outside of them.
 	written := fmt.Sprintf("(CASE WHEN TG_OP = 'INSERT' THEN %s ELSE %s END)",
-		imageDiffers(new, "("+def+")"), imageDiffers(new, "OLD."+ident(l.New)))
-	fmt.Fprintf(b, "  -- %s: %s -> %s\n", comment(l.ID), comment(l.New), comment(l.Old))
-	if l.Down == "" && l.Up == "" {
-		fmt.Fprintf(b, "  IF %s AND %s THEN\n    %s := %s;\n  END IF;\n", written, imageDiffers(new, old), old, new)
-		return
+		imageDiffers(new, fmt.Sprintf("CAST((%s) AS %s)", def, l.Type)), imageDiffers(new, "OLD."+ident(l.New)))
+	fmt.Fprintf(b, "  -- %s: %s -> %s\n  IF %s AND %s THEN\n", comment(l.ID), comment(l.New), comment(l.Old), differ(l, old, new), written)
+	if expresses(l) {
+		// New code is refused when old code could not read what it wrote.
+		fmt.Fprintf(b, "    BEGIN\n      %s := %s;\n    EXCEPTION WHEN %s THEN\n      RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = %s || SQLERRM, HINT = %s;\n    END;\n",
+			old, carryDown(l, new), anyError, codeRefusedNew,
+			literal(fmt.Sprintf("phased: migration %s: the value written to %s cannot be carried to %s, which old code still reads: ", l.Migration, l.New, l.Old)),
+			literal("write a value that the migration's down expression can carry, or contract the migration first"))
+	} else {
+		fmt.Fprintf(b, "    %s := %s;\n", old, new)
 	}
-	// New code is refused when old code could not read what it wrote.
-	fmt.Fprintf(b, "  IF %s THEN\n    BEGIN\n      IF NOT %s THEN\n        %s := %s;\n      END IF;\n", written, inStep(l, old, new), old, down(l, new))
-	fmt.Fprintf(b, "    EXCEPTION WHEN OTHERS THEN\n      RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = %s || SQLERRM, HINT = %s;\n    END;\n  END IF;\n",
-		codeRefusedNew,
-		literal(fmt.Sprintf("phased: migration %s: the value written to %s cannot be carried to %s, which old code still reads: ", l.Migration, l.New, l.Old)),
-		literal("write a value that the migration's down expression can carry, or contract the migration first"))
+	b.WriteString("  END IF;\n")
 }
+
+// anyError is every error but a cancelled statement's: OTHERS leaves ASSERT out.
+const anyError = "OTHERS OR ASSERT_FAILURE"
 
 // upPass carries what old code wrote to the new side, and heals a row that the
 // backfill has not reached.
 func upPass(b *strings.Builder, l plan.Link) {
 	old, new := "NEW."+ident(l.Old), "NEW."+ident(l.New)
-	fmt.Fprintf(b, "  -- %s: %s -> %s\n", comment(l.ID), comment(l.Old), comment(l.New))
+	fmt.Fprintf(b, "  -- %s: %s -> %s\n  IF %s THEN\n", comment(l.ID), comment(l.Old), comment(l.New), differ(l, old, new))
 	// Evidence that the old side is in use: its own image changed, so this is no
-	// healing. CASE: OLD cannot be looked at on INSERT.
-	count := ""
+	// healing.
 	if l.Evidence != "" {
-		count = fmt.Sprintf("    IF (CASE WHEN TG_OP = 'INSERT' THEN true ELSE %s END) THEN\n      PERFORM pg_catalog.nextval(%s::pg_catalog.regclass);\n    END IF;\n",
+		fmt.Fprintf(b, "    IF (CASE WHEN TG_OP = 'INSERT' THEN true ELSE %s END) THEN\n      PERFORM pg_catalog.nextval(%s::pg_catalog.regclass);\n    END IF;\n",
 			imageDiffers(old, "OLD."+ident(l.Old)), literal(l.Evidence))
 	}
-	lock := ""
+	if expresses(l) {
+		// Where up raises the row stays out of step: nobody's statement fails because of
+		// the new side. The verification finds the row and contract stays shut.
+		fmt.Fprintf(b, "    BEGIN\n      %s := %s;\n    EXCEPTION WHEN %s THEN\n      NULL;\n    END;\n", new, carryUp(l, old), anyError)
+	} else {
+		fmt.Fprintf(b, "    %s := %s;\n", new, old)
+	}
+	b.WriteString("  END IF;\n")
 	if l.Serialize {
-		lock = fmt.Sprintf("    IF TG_OP = 'INSERT' THEN\n      PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s || %s::text, 0));\n    END IF;\n",
-			literal(l.ID+" "), old)
+		serialize(b, l, old)
 	}
-	if l.Up == "" && l.Down == "" {
-		fmt.Fprintf(b, "  IF %s THEN\n%s%s    %s := %s;\n  END IF;\n", imageDiffers(new, old), lock, count, new, old)
-		return
+}
+
+// serialize makes inserts of equal values wait for each other, old code's and new
+// code's alike: ON CONFLICT has one of the two unique indexes as its arbiter and
+// would fail on the other.
+func serialize(b *strings.Builder, l plan.Link, value string) {
+	// Values that are equal can look different (numeric 1.0 and 1.00): one lock for all.
+	key := literal(l.ID)
+	if l.ImageEqual || textLike(l.Type) {
+		// Text that citext, a collation or an index on lower() takes for equal differs in
+		// case, or is equal for the hash function too.
+		key = fmt.Sprintf("%s || pg_catalog.lower(%s::pg_catalog.text)", literal(l.ID+" "), value)
 	}
-	// Where up raises the row stays out of step: nobody's statement fails because of
-	// the new side. The verification finds the row and contract stays shut.
-	fmt.Fprintf(b, "  BEGIN\n  IF NOT %s THEN\n%s%s    %s := %s;\n  END IF;\n  EXCEPTION WHEN OTHERS THEN\n    NULL;\n  END;\n",
-		inStep(l, old, new), lock, count, new, up(l, old))
+	fmt.Fprintf(b, "  IF TG_OP = 'INSERT' THEN\n    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0));\n  END IF;\n", key)
+}
+
+func textLike(typ string) bool {
+	return typ == "text" || strings.HasPrefix(typ, "character") || typ == "citext" || strings.HasSuffix(typ, ".citext")
 }
 
 // comment makes a name safe inside a line comment.
 func comment(s string) string {
 	return strings.NewReplacer("\n", " ", "\r", " ").Replace(s)
-}
-
-// stepFunctionSQL creates the question "in step?" of a link with expressions.
-func stepFunctionSQL(l plan.Link) string {
-	body := fmt.Sprintf("\nBEGIN\n  RETURN %s;\nEXCEPTION WHEN OTHERS THEN\n  RETURN false;\nEND\n", inStep(l, "$1", "$2"))
-	return fmt.Sprintf("CREATE OR REPLACE FUNCTION %s(%s, %s) RETURNS boolean LANGUAGE plpgsql STABLE AS %s", stepFunction(l), l.OldType, l.Type, dollar(body))
 }
