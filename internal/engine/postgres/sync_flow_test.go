@@ -79,6 +79,7 @@ func TestSyncCountsWritesOfTheOldSideOnly(t *testing.T) {
 
 func TestSyncFlowsBothWays(t *testing.T) {
 	t.Parallel()
+	s := newSynced(t, emailTable, rename("users", "email", "email_address"))
 	for _, c := range []struct{ name, row, statement, want string }{
 		// row: the old and the new side before
 		{"old code updates", "'a', 'a'", "UPDATE users SET email = 'b'", "b b"},
@@ -103,13 +104,12 @@ func TestSyncFlowsBothWays(t *testing.T) {
 		{"nulls", "NULL, NULL", "UPDATE users SET n = 1", "- -"},
 		{"empty is not null", "'', NULL", "UPDATE users SET n = 1", " "},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			s := newSynced(t, emailTable, rename("users", "email", "email_address"))
-			s.exec("ALTER TABLE users DISABLE TRIGGER \"~phased_sync\"; INSERT INTO users (id, email, email_address) VALUES (1, " + c.row + "); ALTER TABLE users ENABLE ALWAYS TRIGGER \"~phased_sync\"")
-			s.exec(c.statement)
-			s.want(c.want, "SELECT email, email_address FROM users")
-		})
+		s.exec("DELETE FROM users")
+		s.asIs("users", "INSERT INTO users (id, email, email_address) VALUES (1, "+c.row+")")
+		s.exec(c.statement)
+		if got := s.text("SELECT email, email_address FROM users"); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
 	}
 }
 
