@@ -113,14 +113,20 @@ func (r *resolver) checkCarry(ctx context.Context, s *subject, l plan.Link) erro
 	upDownNull := up(l, "("+down(l, "NULL::"+l.Type)+")")
 	if err := savepoint(ctx, r.tx, func() error {
 		return r.tx.QueryRowContext(ctx, "SELECT ("+upDownNull+") IS NULL").Scan(&null)
-	}); err != nil || !null {
+	}); err != nil {
+		if code(err) == "" {
+			return err
+		}
+		r.problem("null", fmt.Sprintf("up(down(NULL)) of %s.%s fails: %s", s.Name, l.New, detail(err)), "make the expressions keep null as null")
+		return nil
+	} else if !null {
 		r.problem("null", fmt.Sprintf("up(down(NULL)) of %s.%s is not null: a row whose new side is null would count as filled", s.Name, l.New), "make the expressions keep null as null")
 		return nil
 	}
 	var fails int64
 	err := savepoint(ctx, r.tx, func() error {
 		if _, err := r.tx.ExecContext(ctx, fmt.Sprintf("SET LOCAL statement_timeout = '60s'; CREATE FUNCTION pg_temp.phased_fails(%s) RETURNS boolean LANGUAGE plpgsql AS %s", l.OldType,
-			dollar(fmt.Sprintf(" BEGIN PERFORM %s; RETURN false; EXCEPTION WHEN OTHERS THEN RETURN true; END ", up(l, "$1"))))); err != nil {
+			dollar(fmt.Sprintf("\n#variable_conflict use_column\nBEGIN PERFORM %s; RETURN false; EXCEPTION WHEN %s THEN RETURN true; END ", up(l, "$1"), anyError)))); err != nil {
 			return err
 		}
 		return r.tx.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FROM %s AS t WHERE pg_temp.phased_fails(t.%s)", s.sql(), ident(l.Old))).Scan(&fails)
