@@ -73,9 +73,18 @@ func (s *synced) run(p *plan.Plan, phase plan.Phase) {
 // compose gives a step as the texts to send, and takes its links to be in flight from now on.
 func (s *synced) compose(step plan.Step) []string {
 	if step.Sync != nil {
-		s.links = step.Sync.Apply(s.links)
 		now := *step.Sync
-		now.Composed = s.Compose(now.Schema, now.Table, s.links)
+		var here, elsewhere []plan.Link
+		for _, l := range s.links {
+			if l.Schema == now.Schema && l.Table == now.Table {
+				here = append(here, l)
+			} else {
+				elsewhere = append(elsewhere, l)
+			}
+		}
+		here = now.Apply(here)
+		s.links = append(elsewhere, here...)
+		now.Composed = s.Compose(now.Schema, now.Table, here)
 		step.Sync = &now
 	}
 	if !step.InTx {
