@@ -73,7 +73,7 @@ type catalogRow struct {
 	Columns                               []catalogColumn
 	Indexes                               []catalogIndex
 	Constraints, ReferencedBy             []catalogConstraint
-	Triggers                              []schema.Trigger
+	Triggers                              []catalogTrigger
 }
 
 type catalogColumn struct {
@@ -101,6 +101,12 @@ type catalogIndex struct {
 	Comment                    string
 }
 
+// catalogTrigger also reads what is not part of a plan's facts.
+type catalogTrigger struct {
+	schema.Trigger
+	Source, When string
+}
+
 type catalogConstraint struct {
 	schema.Constraint
 	Comment                   string
@@ -113,7 +119,11 @@ func (r catalogRow) table() *schema.Table {
 		Schema: r.Schema, Name: r.Name, Kind: relKinds[r.Relkind], OID: r.OID, Owner: r.Owner,
 		Unlogged: r.Unlogged, Temporary: r.Temporary, MayAlter: r.MayAlter, RowSecurity: r.RowSecurity,
 		IsPartition: r.IsPartition, HasChildren: r.HasChildren, Parent: r.Parent, PartitionKey: r.PartitionKey,
-		Subscribed: r.Subscribed, Prepared: r.Prepared, Grants: r.Grants, Triggers: r.Triggers,
+		Subscribed: r.Subscribed, Prepared: r.Prepared, Grants: r.Grants,
+	}
+	for _, g := range r.Triggers {
+		g.Trigger.Source, g.Trigger.When = g.Source, g.When
+		t.Triggers = append(t.Triggers, g.Trigger)
 	}
 	if t.Kind == "" {
 		t.Kind = schema.KindOther

@@ -239,3 +239,10 @@ func refusedBy(t testing.TB, s *synced, c plan.Change, hazards ...string) string
 	}
 	return err.Error()
 }
+
+// cleanup runs statements when the test's context is over.
+type cleanup struct{ db *sql.DB }
+
+func (c cleanup) ExecContext(_ context.Context, text string, args ...any) (sql.Result, error) {
+	return c.db.ExecContext(context.Background(), text, args...)
+}
