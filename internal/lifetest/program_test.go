@@ -49,6 +49,7 @@ func open(dsn string) (*sql.DB, error) {
 	db, err := sql.Open("pgx", dsn)
 	if err == nil {
 		db.SetMaxOpenConns(6)
+		db.SetMaxIdleConns(6)
 	}
 	return db, err
 }
@@ -83,6 +84,18 @@ func program(role string) error {
 		defer m.Close(ctx)
 		_, err = backfill.Run(ctx, db, backfill.Config{Target: 5 * time.Millisecond, Lease: time.Second, Logger: programLog()})
 		return err
+	case "starter":
+		return starter(ctx, db)
+	case "create":
+		m, err := expand.New(db, nil, expand.Config{App: "life", Migrations: []*expand.Migration{{Name: "0001_create", Statements: []expand.Statement{
+			{Change: expand.CreateTable{Name: "items", SQL: "CREATE TABLE items (k1 bigint PRIMARY KEY, a text NOT NULL)"}}}}}})
+		if err != nil {
+			return err
+		}
+		if err := m.Up(ctx); err != nil {
+			return err
+		}
+		return m.Close(ctx)
 	case "contract":
 		_, err := contract.Run(ctx, db, contract.Config{Migration: migrationFile, AssumeGone: "the test stopped old code", Half: contract.Half(os.Getenv(doVar)), Logger: programLog()})
 		return err

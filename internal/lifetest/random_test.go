@@ -6,8 +6,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -50,6 +52,9 @@ func TestRandomLife(t *testing.T) {
 			fmt.Fprintf(os.Stderr, "life %d: %s, %d faults, rollback %t: %v\n", lives, time.Since(begin).Round(time.Millisecond), len(s.Faults), s.Rollback > 0, err)
 		}
 		if err != nil {
+			if os.Getenv("PHASED_SOAK_SEEDS") != "" {
+				fmt.Fprintf(os.Stderr, "%+v\n%s\n", s, l.said())
+			}
 			rt.Fatalf("%v\nscenario: %+v\nprograms said:\n%s", err, s, l.said())
 		}
 		kills += l.kills
@@ -72,6 +77,7 @@ type life struct {
 	writers []*writer
 	oldGone atomic.Bool
 
+	log       strings.Builder // of the rollback
 	mu        sync.Mutex
 	programs  []*child
 	all       []*child
@@ -81,7 +87,7 @@ type life struct {
 
 func (l *life) said() string {
 	l.killAll()
-	out := ""
+	out := "--- rollback\n" + l.log.String()
 	for i, c := range l.all {
 		if i > 3 && i < len(l.all)-4 { // the first and the last say enough
 			continue
@@ -277,11 +283,11 @@ func (l *life) faults() error {
 // rollback may meet a migration that has not begun: then there is nothing to take back yet.
 func (l *life) rollback() error {
 	for try := 0; ; try++ {
-		report, err := expand.Rollback(context.Background(), l.db, migrationFile, expand.RollbackConfig{Force: "the test wants it"})
+		report, err := expand.Rollback(context.Background(), l.db, migrationFile, expand.RollbackConfig{Force: "the test wants it", Logger: slog.New(slog.NewTextHandler(&l.log, nil))})
 		switch {
 		case err == nil:
 			l.rollbacks++
-			if report.Took > 30*time.Second {
+			if report.Took > 45*time.Second {
 				return fmt.Errorf("the rollback took %s", report.Took)
 			}
 			return nil
