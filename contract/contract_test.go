@@ -446,15 +446,13 @@ func TestWorkUntilDone(t *testing.T) {
 	t.Parallel()
 	l := verified(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
+	contracted, ended := make(signal, 8), make(chan error, 1)
 	go func() {
-		ended <- Work(ctx, l.db, config(Config{Poll: 5 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}))
+		ended <- Work(ctx, l.db, config(Config{Poll: 5 * time.Millisecond, Logger: slog.New(contracted)}))
 	}()
 	for _, want := range []string{"hidden", "dropped"} {
-		for tries := 0; l.state(name) != want; tries++ {
-			if tries > 20000 {
-				t.Fatalf("it is %s still, not %s", l.state(name), want)
-			}
+		if got := <-contracted; got != want || l.state(name) != want {
+			t.Fatalf("got %s, want %s", got, want)
 		}
 		l.pass(2 * soak)
 	}
@@ -462,6 +460,27 @@ func TestWorkUntilDone(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("%v", err)
 	}
+}
+
+// signal is a log handler that passes on the state of what was contracted, and warnings.
+type signal chan string
+
+func (s signal) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (s signal) WithAttrs([]slog.Attr) slog.Handler               { return s }
+func (s signal) WithGroup(string) slog.Handler                    { return s }
+func (s signal) Handle(_ context.Context, r slog.Record) error {
+	switch {
+	case r.Message == "contracted":
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "state" {
+				s <- a.Value.String()
+			}
+			return true
+		})
+	case r.Level >= slog.LevelWarn:
+		s <- r.Message
+	}
+	return nil
 }
 
 func TestConfig(t *testing.T) {
