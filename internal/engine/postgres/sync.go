@@ -28,10 +28,15 @@ func syncFunction(schemaName, table string) string {
 func (e *Engine) Compose(schemaName, table string, links []plan.Link) []string {
 	t, f := qualified(schemaName, table), syncFunction(schemaName, table)
 	drop := fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(syncTrigger), t)
+	// The partitioned table first, then its partitions, as every query does: DROP
+	// TRIGGER by itself locks a partition before its parent, and would wait for
+	// writers that wait for it.
+	lock := fmt.Sprintf("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", t)
 	if len(links) == 0 {
-		return []string{drop, "DROP FUNCTION IF EXISTS " + f + "()"}
+		return []string{lock, drop, "DROP FUNCTION IF EXISTS " + f + "()"}
 	}
 	return []string{
+		lock,
 		// Its operators and types are the server's own, whatever the writer's search_path.
 		fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS %s", f, dollar(syncBody(links))),
 		drop,
