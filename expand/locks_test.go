@@ -36,7 +36,7 @@ func lockedBeforeItsPartitions(t *testing.T, first, second int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writer.Exec(fmt.Sprintf("SET LOCAL lock_timeout = '2s'; INSERT INTO items VALUES (1, %d, 'x')", first)); err != nil {
+	if _, err := writer.Exec(fmt.Sprintf("SET LOCAL lock_timeout = '400ms'; INSERT INTO items VALUES (1, %d, 'x')", first)); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
