@@ -16,6 +16,7 @@ const (
 	codeContracted = "PH002" // an instance lacks a contract line
 	codeGuard      = "PH003" // a gate said no
 	codeRefusedNew = "PH004" // new code wrote what old code could not read
+	codeAlready    = "PH005" // what a step does is already true, or recorded as done
 )
 
 // sqlState is what every PostgreSQL driver's error offers (pgconn.PgError, lib/pq).

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,15 @@ import (
 // the one before it waited for a lock, whatever the role's default is.
 const readCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
+// ownSettings begin a transaction on our own tables. Whoever waits in it makes nobody
+// wait but others of us, and it may have to wait for a chunk of a backfill.
+const ownSettings = readCommitted + "; SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '60s'; " +
+	"SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL search_path = ''"
+
+// joined makes one text of statements. The semicolons stand on lines of their own, out
+// of reach of a comment at a statement's end.
+func joined(statements ...string) string { return strings.Join(statements, "\n;\n") }
+
 // fence checks the runner's token and holds the lease row until the transaction
 // ends. FOR KEY SHARE: a takeover changes the key and waits, a renewal does not.
 func fence(token int64) string {
@@ -21,8 +31,7 @@ func fence(token int64) string {
 
 // raiseUnless is a statement that fails with a condition of ours unless a query gives a row.
 func raiseUnless(query, sqlstate, message string) string {
-	return "DO " + dollar(fmt.Sprintf(" BEGIN PERFORM %s; IF NOT FOUND THEN RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = %s; END IF; END ",
-		strings.TrimPrefix(query, "SELECT"), sqlstate, literal("phased: "+message)))
+	return do(fmt.Sprintf("  PERFORM %s;\n  IF NOT FOUND THEN %s; END IF;\n", strings.TrimPrefix(query, "SELECT"), raise(sqlstate, literal(message))))
 }
 
 // leased runs statements as one transaction in one round trip, behind the check of
@@ -30,8 +39,27 @@ func raiseUnless(query, sqlstate, message string) string {
 // transaction: an error takes everything back, and a client that stops leaves
 // nothing idle in a transaction.
 func (e *Engine) leased(ctx context.Context, token int64, statements ...string) error {
-	_, err := e.db.ExecContext(ctx, strings.Join(append([]string{readCommitted, "SET LOCAL lock_timeout = '5s'", fence(token)}, statements...), ";\n"))
+	return e.leasedOn(ctx, e.db, token, statements...)
+}
+
+// execer is what a pool and a connection have in common.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func (e *Engine) leasedOn(ctx context.Context, on execer, token int64, statements ...string) error {
+	_, err := on.ExecContext(ctx, joined(append([]string{ownSettings, fence(token)}, statements...)...))
 	return leaseError(err)
+}
+
+// do is a block of our own, with two variables for what it reads.
+func do(body string) string {
+	return "DO /* phased */ " + dollar("\n#variable_conflict use_column\nDECLARE \"phased was\" text; \"phased true\" boolean;\nBEGIN\n"+body+"END\n")
+}
+
+// raise fails a block with a condition of ours; message is an SQL expression.
+func raise(sqlstate, message string) string {
+	return fmt.Sprintf("RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = 'phased: ' || %s", sqlstate, message)
 }
 
 // leaseError names a lost lease.

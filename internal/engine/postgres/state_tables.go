@@ -8,9 +8,17 @@ package postgres
 // sync of a user's table bumps a sequence, and no application role should need a
 // grant for that.
 const stateTables = `
-CREATE SCHEMA phased;
-GRANT USAGE ON SCHEMA phased TO PUBLIC;
-COMMENT ON SCHEMA phased IS 'state of github.com/phasedb/phased: schema changes in flight and done';
+SET LOCAL search_path = '';
+-- A schema that somebody made for us is used: the role needs no CREATE on the database then.
+DO $do$ BEGIN
+  IF pg_catalog.to_regnamespace('phased') IS NULL THEN
+    CREATE SCHEMA phased;
+    COMMENT ON SCHEMA phased IS 'state of github.com/phasedb/phased: schema changes in flight and done';
+  END IF;
+  IF NOT pg_catalog.has_schema_privilege('public', 'phased', 'USAGE') THEN
+    GRANT USAGE ON SCHEMA phased TO PUBLIC;
+  END IF;
+END $do$;
 
 CREATE TABLE phased.meta (
   id int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
