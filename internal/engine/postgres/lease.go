@@ -5,105 +5,125 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/phasedb/phased/internal/engine"
 )
 
-// Acquire tries once to take the runner's lease. A step in flight holds FOR KEY
-// SHARE on the row, so a takeover waits for it: half a second, then it is asked
-// again. With force the session that is in the way is ended.
+// A takeover with force lets a step in flight end by itself for forceGrace; then it
+// ends the step's session. takeoverLimit bounds the wait until a session is gone.
+const (
+	forceGrace    = 300 * time.Millisecond
+	takeoverLimit = 30 * time.Second
+)
+
+// Acquire tries once to take the runner's lease. A step in flight holds FOR KEY SHARE
+// on the row, so nobody takes the lease before it has ended. Nothing waits for that
+// in the lock queue, where it would stop the holder's next step. With force the
+// session that is in the way is ended.
 func (e *Engine) Acquire(ctx context.Context, holder string, ttl time.Duration, force bool) (int64, string, bool, error) {
-	token, previous, err := e.take(ctx, holder, ttl, force)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, e.holder(ctx), false, nil
-	case e.LockTimeout(err):
-		if force {
+	for begin := time.Now(); ; {
+		token, previous, err := e.take(ctx, holder, ttl, force)
+		if err == nil {
+			if previous != nil {
+				if err := e.takeOver(ctx, token, *previous, ttl); err != nil {
+					back, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+					defer stop()
+					return 0, "", false, errors.Join(err, e.Release(back, token))
+				}
+			}
+			return token, holder, true, nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return 0, "", false, privilege(err, "take the runner's lease")
+		}
+		waited := time.Since(begin)
+		switch {
+		case !force:
+			current, err := e.holder(ctx)
+			return 0, current, false, privilege(err, "ask who holds the runner's lease")
+		case waited > takeoverLimit:
+			return 0, "", false, fmt.Errorf("take the runner's lease: a transaction on phased.lease does not end; see SELECT * FROM pg_locks WHERE relation = 'phased.lease'::regclass")
+		case waited > forceGrace:
 			if err := e.endHolders(ctx); err != nil {
 				return 0, "", false, err
 			}
 		}
-		return 0, e.holder(ctx) + " (in a step)", false, nil
-	case err != nil:
-		return 0, "", false, privilege(err, "take the runner's lease")
+		if err := poll(ctx, 20*time.Millisecond); err != nil {
+			return 0, "", false, err
+		}
 	}
-	if err := e.endBackend(ctx, previous); err != nil {
-		return 0, "", false, errors.Join(err, e.Release(ctx, token))
-	}
-	return token, holder, true, nil
 }
 
-// backend is a session, told from a later one with the same process id by its start.
-type backend struct {
-	pid   int
-	start string
+// take changes the row's key where the row is free. The CTE gives the row as it is
+// once it is locked, so a session that its holder has just written there is not
+// overlooked. The time is the database's, always.
+func (e *Engine) take(ctx context.Context, holder string, ttl time.Duration, force bool) (token int64, previous *backend, err error) {
+	var pid sql.NullInt64
+	var start sql.NullString
+	err = e.db.QueryRowContext(ctx, `WITH free AS (SELECT id FROM phased.lease WHERE id = 1 AND (expires_at < clock_timestamp() OR $3) FOR UPDATE SKIP LOCKED)
+		UPDATE phased.lease l SET token = l.token + 1, holder = $1, expires_at = clock_timestamp() + $2::text::interval
+		FROM free WHERE l.id = free.id RETURNING l.token, l.backend_pid, `+backendStart("l"), holder, interval(ttl), force).Scan(&token, &pid, &start)
+	if err == nil && pid.Valid {
+		previous = &backend{int(pid.Int64), start.String}
+	}
+	return token, previous, err
 }
 
-// take changes the row's key. The time is the database's, always.
-func (e *Engine) take(ctx context.Context, holder string, ttl time.Duration, force bool) (token int64, previous backend, err error) {
-	tx, err := e.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	if err != nil {
-		return 0, previous, err
-	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
-	if _, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '500ms'; SET LOCAL idle_in_transaction_session_timeout = '5s'"); err != nil {
-		return 0, previous, err
-	}
-	err = tx.QueryRowContext(ctx, `UPDATE phased.lease l SET token = l.token + 1, holder = $1, expires_at = clock_timestamp() + $2::text::interval, backend_pid = NULL, backend_start = NULL
-		FROM (SELECT backend_pid, backend_start::text AS backend_start FROM phased.lease WHERE id = 1) o
-		WHERE l.id = 1 AND (l.expires_at < clock_timestamp() OR $3)
-		RETURNING l.token, coalesce(o.backend_pid, 0), coalesce(o.backend_start, '')`, holder, millis(ttl), force).Scan(&token, &previous.pid, &previous.start)
-	if err != nil {
-		return 0, previous, err
-	}
-	return token, previous, tx.Commit()
-}
-
-func (e *Engine) holder(ctx context.Context) string {
+// holder says who has the lease, and whether only a step in flight keeps it from others.
+func (e *Engine) holder(ctx context.Context) (string, error) {
 	var h string
-	if err := e.db.QueryRowContext(ctx, `SELECT holder FROM phased.lease WHERE id = 1`).Scan(&h); err != nil {
-		return "another runner"
+	var expired bool
+	if err := e.db.QueryRowContext(ctx, `SELECT holder, expires_at < clock_timestamp() FROM phased.lease WHERE id = 1`).Scan(&h, &expired); err != nil {
+		return "", err
 	}
-	return h
+	if expired {
+		h += " (in a step)"
+	}
+	return h, nil
 }
 
-// endHolders ends the sessions that hold the lease's row in a step.
+// takeOver ends what the previous holder left at work outside a transaction. Its
+// session stays written in the lease until it is gone: should this runner die now,
+// the next one looks for it again.
+func (e *Engine) takeOver(ctx context.Context, token int64, previous backend, ttl time.Duration) error {
+	if err := e.endBackend(ctx, e.db, previous); err != nil {
+		return err
+	}
+	res, err := e.db.ExecContext(ctx, `UPDATE phased.lease SET backend_pid = NULL, backend_start = NULL, expires_at = clock_timestamp() + $2::text::interval WHERE id = 1 AND token = $1`, token, interval(ttl))
+	if err != nil {
+		return privilege(err, "take the runner's lease")
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(engine.ErrLeaseLost, err)
+	}
+	return nil
+}
+
+// endHolders ends the sessions whose transaction holds the lease's row: only phased
+// locks that table. Readers of the table are left alone.
 func (e *Engine) endHolders(ctx context.Context) error {
-	_, err := e.db.ExecContext(ctx, `SELECT pg_terminate_backend(l.pid) FROM pg_locks l
-		WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.relation = 'phased.lease'::regclass AND l.mode = 'RowShareLock' AND l.granted AND l.pid <> pg_backend_pid()`)
-	return privilege(err, "end the runner that is in a step")
+	var role string
+	var pids []byte
+	err := e.db.QueryRowContext(ctx, `SELECT current_user, coalesce(json_agg(l.pid), '[]'::json)::text FROM (SELECT DISTINCT pid FROM pg_locks
+		WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND relation = 'phased.lease'::regclass
+		  AND granted AND mode <> 'AccessShareLock' AND pid <> pg_backend_pid()) l`).Scan(&role, &pids)
+	if err != nil {
+		return privilege(err, "look for the runner that is in a step")
+	}
+	if _, err := e.db.ExecContext(ctx, `SELECT pg_terminate_backend(p::text::int) FROM json_array_elements($1::text::json) p`, string(pids)); err != nil {
+		return fmt.Errorf("end the runner that is in a step: %w; %s", err, mayNotEnd(role, fmt.Sprintf("any of %s", pids)))
+	}
+	return nil
 }
 
-// endBackend ends what a previous holder left at work outside a transaction (an
-// index build goes on in the server when its client died), and waits until it is gone.
-func (e *Engine) endBackend(ctx context.Context, b backend) error {
-	if b.pid == 0 {
-		return nil
-	}
-	for begin := time.Now(); ; {
-		var query string
-		err := e.db.QueryRowContext(ctx, `SELECT left(query, 80) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2::timestamptz AND pg_terminate_backend(pid)`, b.pid, b.start).Scan(&query)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return nil
-		case err != nil:
-			return fmt.Errorf("end the previous runner's session %d: %w; as a superuser: SELECT pg_terminate_backend(%d)", b.pid, err, b.pid)
-		case time.Since(begin) > 30*time.Second:
-			return fmt.Errorf("the previous runner's session %d does not end (%s); as a superuser: SELECT pg_terminate_backend(%d)", b.pid, query, b.pid)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+func mayNotEnd(role, pid string) string {
+	return fmt.Sprintf("end process %s by hand as its own role or as a superuser (SELECT pg_terminate_backend(…)), or GRANT pg_signal_backend TO %s", pid, ident(role))
 }
 
 // Renew changes no key, so a step in flight does not hold it up.
 func (e *Engine) Renew(ctx context.Context, token int64, ttl time.Duration) error {
-	res, err := e.db.ExecContext(ctx, `UPDATE phased.lease SET expires_at = clock_timestamp() + $2::text::interval WHERE id = 1 AND token = $1`, token, millis(ttl))
+	res, err := e.db.ExecContext(ctx, `UPDATE phased.lease SET expires_at = clock_timestamp() + $2::text::interval WHERE id = 1 AND token = $1`, token, interval(ttl))
 	if err != nil {
 		return privilege(err, "renew the runner's lease")
 	}
@@ -117,32 +137,4 @@ func (e *Engine) Renew(ctx context.Context, token int64, ttl time.Duration) erro
 func (e *Engine) Release(ctx context.Context, token int64) error {
 	_, err := e.db.ExecContext(ctx, `UPDATE phased.lease SET expires_at = '-infinity', holder = '' WHERE id = 1 AND token = $1`, token)
 	return privilege(err, "give the runner's lease back")
-}
-
-// Holders lists who holds a lock on a relation.
-func (e *Engine) Holders(ctx context.Context, relation string) ([]engine.Holder, error) {
-	if relation == "" {
-		return nil, nil
-	}
-	rows, err := e.db.QueryContext(ctx, `SELECT coalesce(l.pid, 0), coalesce(a.application_name, ''), coalesce(a.usename::text, px.owner::text, ''), string_agg(DISTINCT l.mode, ', '),
-		coalesce(a.state, ''), coalesce((extract(epoch FROM clock_timestamp() - a.xact_start) * 1000000)::int8, 0), coalesce(left(a.query, 120), ''),
-		coalesce(a.backend_type = 'autovacuum worker', false), coalesce(px.gid, '')
-		FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid LEFT JOIN pg_prepared_xacts px ON l.virtualtransaction = '-1/' || px.transaction::text
-		WHERE l.relation = to_regclass($1) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
-		GROUP BY l.pid, a.application_name, a.usename, px.owner, a.state, a.xact_start, a.query, a.backend_type, px.gid ORDER BY a.xact_start LIMIT 10`, relation)
-	if err != nil {
-		return nil, fmt.Errorf("ask who holds a lock on %s: %w", relation, err)
-	}
-	defer rows.Close()
-	var out []engine.Holder
-	for rows.Next() {
-		var h engine.Holder
-		var age int64
-		if err := rows.Scan(&h.PID, &h.Application, &h.Role, &h.Mode, &h.State, &age, &h.Query, &h.Autovacuum, &h.Prepared); err != nil {
-			return nil, fmt.Errorf("ask who holds a lock on %s: %w", relation, err)
-		}
-		h.Age, h.Query = time.Duration(age)*time.Microsecond, strings.Join(strings.Fields(h.Query), " ")
-		out = append(out, h)
-	}
-	return out, rows.Err()
 }
