@@ -2,13 +2,14 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/phasedb/phased/expand/plan"
 	"github.com/phasedb/phased/internal/engine"
+	"github.com/phasedb/phased/lockcheck"
 )
 
 // Done asks the catalog whether what the step does is already true.
@@ -16,94 +17,96 @@ func (e *Engine) Done(ctx context.Context, s plan.Step) (bool, error) {
 	if s.Done == "" {
 		return false, nil
 	}
-	var done bool
-	if err := e.db.QueryRowContext(ctx, s.Done).Scan(&done); err != nil {
+	var done *bool
+	tx, err := e.db.BeginTx(ctx, nil)
+	if err != nil {
 		return false, fmt.Errorf("ask whether it is already so: %w", err)
 	}
-	return done, nil
+	defer tx.Rollback() //nolint:errcheck // nothing was changed
+	_, err = tx.ExecContext(ctx, "SET LOCAL search_path = ''; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '5s'")
+	if err == nil {
+		err = tx.QueryRowContext(ctx, s.Done).Scan(&done)
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask whether it is already so: %w", err)
+	}
+	return done != nil && *done, nil
 }
 
-// Run runs a step once.
+// Run runs a step once. Where another try of this runner's, whose connection broke,
+// has done it meanwhile, it is only recorded.
 func (e *Engine) Run(ctx context.Context, r engine.StepRun) error {
-	var err error
-	if r.Step.InTx {
-		err = e.runInTx(ctx, r)
-	} else {
-		err = e.runAlone(ctx, r)
+	// What may wait for ever keeps on waiting: an index build would leave an invalid index.
+	if r.LockTimeout > 0 && (r.Step.InTx || r.Step.LockTimeout > 0) {
+		r.Step.LockTimeout = r.LockTimeout
 	}
-	if err != nil && ctx.Err() == nil {
+	run := e.runAlone
+	if r.Step.InTx {
+		run = e.runInTx
+		if r.Step.LockTimeout <= 0 && r.Step.Lock != lockcheck.LockNone {
+			return fmt.Errorf("step %q takes %s and has no lock timeout; set one", r.Step.Title, r.Step.Lock)
+		}
+	}
+	err := run(ctx, r)
+	if code(err) == codeAlready {
+		return e.Record(ctx, r)
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, engine.ErrLeaseLost) {
 		// Only for people who ask for the status: its own error does not matter.
-		_ = e.leased(ctx, r.Token, fmt.Sprintf("UPDATE phased.step SET attempts = attempts + 1, error = %s WHERE migration = %s AND n = %d", literal(err.Error()), literal(r.Migration), r.N))
+		text := []rune(strings.ToValidUTF8(err.Error(), "?"))
+		_ = e.leased(ctx, r.Token, fmt.Sprintf("UPDATE phased.step SET attempts = attempts + 1, error = %s WHERE migration = %s AND n = %d",
+			literal(string(text[:min(len(text), 2000)])), literal(r.Migration), r.N))
 	}
 	return err
+}
+
+// stepSettings begin the transaction of a step.
+func stepSettings(s plan.Step) []string {
+	out := []string{readCommitted, "SET LOCAL lock_timeout = " + literal(millis(s.LockTimeout)), "SET LOCAL statement_timeout = " + literal(millis(s.StatementTimeout)),
+		"SET LOCAL idle_in_transaction_session_timeout = '5s'"}
+	if !s.UserPath {
+		out = append(out, "SET LOCAL search_path = ''")
+	}
+	return out
 }
 
 // runInTx sends the check of the token, the step and its record as one text: one
 // transaction, one round trip, nothing held by a client that stops.
 func (e *Engine) runInTx(ctx context.Context, r engine.StepRun) error {
-	wait := r.Step.LockTimeout
-	if r.LockTimeout > 0 {
-		wait = r.LockTimeout
-	}
-	if wait <= 0 {
-		return fmt.Errorf("step %q has no lock timeout", r.Step.Title)
-	}
-	path := "SET LOCAL search_path = ''"
-	if r.Step.UserPath {
-		path = "SET LOCAL application_name = 'phased'"
-	}
-	text := []string{
-		readCommitted,
-		"SET LOCAL lock_timeout = " + literal(millis(wait)),
-		"SET LOCAL statement_timeout = " + literal(millis(r.Step.StatementTimeout)),
-		fence(r.Token), path,
-	}
-	text = append(text, r.Prelude...)
-	statements, records, err := e.withSync(ctx, r.Step)
+	change, err := e.sync(ctx, r.Step)
 	if err != nil {
 		return err
 	}
-	text = append(text, records...)
-	text = append(text, statements...)
+	text := append(stepSettings(r.Step), fence(r.Token), claimStep(r))
+	text = append(text, change.records...)
+	text = append(text, r.Prelude...)
+	text = append(text, change.statements...)
+	text = append(text, "SET LOCAL search_path = ''")
 	text = append(text, recordSQL(r)...)
-	_, err = e.db.ExecContext(ctx, strings.Join(text, ";\n"))
+	_, err = e.db.ExecContext(ctx, joined(text...))
 	return leaseError(err)
 }
 
-// withSync gives a step's statements with the sync composed from what is in flight
-// now, and the statements that record what is in flight afterwards. Nothing else
-// changes it meanwhile: that takes the lease.
-func (e *Engine) withSync(ctx context.Context, s plan.Step) (statements, records []string, err error) {
-	if s.Sync == nil {
-		return s.Statements, nil, nil
+// claimStep locks the records that the step will change, before it locks a user's
+// table, and asks once more whether it is already done: two tries of one step, the
+// first of which lost its connection, come one after the other.
+func claimStep(r engine.StepRun) string {
+	var body strings.Builder
+	if r.State != "" {
+		body.WriteString(lockMigration(r.Migration))
 	}
-	links, err := e.Links(ctx, s.Sync.Schema, s.Sync.Table)
-	if err != nil {
-		return nil, nil, err
+	fmt.Fprintf(&body, "  SELECT CASE WHEN done THEN 'done' END INTO \"phased was\" FROM phased.step WHERE migration = %s AND n = %d FOR NO KEY UPDATE;\n  IF NOT FOUND THEN %s; END IF;\n",
+		literal(r.Migration), r.N, raise(codeGuard, literal(fmt.Sprintf("step %d of %s is not recorded in this database", r.N, r.Migration))))
+	already := raise(codeAlready, literal("it is already so"))
+	if r.Step.Done == "" {
+		fmt.Fprintf(&body, "  IF \"phased was\" = 'done' THEN %s; END IF;\n", already)
+	} else {
+		fmt.Fprintf(&body, "  EXECUTE %s INTO \"phased true\";\n  IF \"phased true\" THEN %s; END IF;\n", literal(r.Step.Done), already)
 	}
-	now := *s.Sync
-	now.Composed = e.Compose(now.Schema, now.Table, now.Apply(links))
-	s.Sync = &now
-	switch {
-	case now.Add != nil:
-		raw, err := json.Marshal(now.Add)
-		if err != nil {
-			return nil, nil, err
-		}
-		records = append(records, fmt.Sprintf("INSERT INTO phased.link (id, migration, schema_name, table_name, link) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
-			literal(now.Add.ID), literal(now.Add.Migration), literal(now.Schema), literal(now.Table), literal(string(raw))))
-	case now.Remove != "":
-		records = append(records, "DELETE FROM phased.link WHERE id = "+literal(now.Remove))
-	case now.Hide != "":
-		records = append(records, "UPDATE phased.link SET hidden = true WHERE id = "+literal(now.Hide))
-	case now.Show != "":
-		records = append(records, "UPDATE phased.link SET hidden = false WHERE id = "+literal(now.Show))
-	}
-	return s.All(), records, nil
+	return do(body.String())
 }
 
-// recordSQL records that a step is done, and the state that comes with it. A step
-// that is recorded already is somebody else's work: exactly one runs it.
+// recordSQL records that a step is done, and the state that comes with it.
 func recordSQL(r engine.StepRun) []string {
 	out := []string{fmt.Sprintf("UPDATE phased.step SET done = true, done_at = clock_timestamp(), attempts = attempts + 1, error = '' WHERE migration = %s AND n = %d", literal(r.Migration), r.N),
 		event(r.Migration, "step", r.Step.Title)}
@@ -124,7 +127,14 @@ func (e *Engine) RunDirect(ctx context.Context, token int64, p *plan.Plan, s eng
 	if err != nil {
 		return err
 	}
-	return privilege(e.leased(ctx, token, append(append([]string{}, p.Direct...), insert...)...), "run "+p.Migration.Name+" on an empty database")
+	text := append(stepSettings(plan.Step{LockTimeout: 5 * time.Second, UserPath: true}), fence(token), unrecorded(p, s))
+	text = append(text, p.Direct...)
+	text = append(append(text, "SET LOCAL search_path = ''"), insert...)
+	_, err = e.db.ExecContext(ctx, joined(text...))
+	if code(err) == codeAlready {
+		return nil
+	}
+	return privilege(leaseError(err), "run "+p.Migration.Name+" on an empty database")
 }
 
 // poll waits a moment.
