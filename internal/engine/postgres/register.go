@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/phasedb/phased/internal/engine"
@@ -20,18 +19,16 @@ const contractedFor = `SELECT coalesce(json_agg(g.name ORDER BY g.name), '[]'::j
 // and what it has committed meanwhile is seen.
 func (e *Engine) Register(ctx context.Context, in engine.Instance) error {
 	lines := literals(in.Lines)
-	_, err := e.db.ExecContext(ctx, strings.Join([]string{
-		readCommitted, "SET LOCAL lock_timeout = '10s'",
-		"DO " + dollar(fmt.Sprintf(` DECLARE gone text; BEGIN
-  PERFORM FROM phased.register FOR SHARE;
-  gone := (%s);
-  IF gone <> '[]' THEN RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = 'phased: ' || gone; END IF;
-END `, fmt.Sprintf(contractedFor, lines), codeContracted)),
+	_, err := e.db.ExecContext(ctx, joined(
+		ownSettings,
+		do(fmt.Sprintf("  PERFORM FROM phased.register FOR SHARE;\n  \"phased was\" := (%s);\n  IF \"phased was\" <> '[]' THEN %s; END IF;\n",
+			fmt.Sprintf(contractedFor, lines), raise(codeContracted, `"phased was"`))),
 		fmt.Sprintf(`INSERT INTO phased.instance (id, app, version, host, pid, lines, lifetime) VALUES (%s, %s, %s, %s, %d, %s, %s)
-  ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), stopped = false, lines = excluded.lines, lifetime = excluded.lifetime`,
-			literal(in.ID), literal(in.App), literal(in.Version), literal(in.Host), in.PID, lines, literal(millis(in.Lifetime))),
+  ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), stopped = false, app = excluded.app, version = excluded.version,
+    host = excluded.host, pid = excluded.pid, lines = excluded.lines, lifetime = excluded.lifetime`,
+			literal(in.ID), literal(in.App), literal(in.Version), literal(in.Host), in.PID, lines, literal(interval(in.Lifetime))),
 		"DELETE FROM phased.instance WHERE seen_at < clock_timestamp() - interval '30 days'",
-	}, ";\n"))
+	))
 	if code(err) == codeContracted {
 		var gone []string
 		if jerr := json.Unmarshal([]byte(detail(err)), &gone); jerr != nil {
@@ -42,16 +39,20 @@ END `, fmt.Sprintf(contractedFor, lines), codeContracted)),
 	return privilege(err, "register this instance")
 }
 
-// Heartbeat is a sign of life. An instance that was taken for dead long ago and
-// whose record is gone is told by an empty answer to nothing: it is recorded again
-// by its next Up.
+// Heartbeat is a sign of life. Of an instance that is not in the register it is an
+// error: no gate would know of it. One that said goodbye stays gone, whatever comes
+// late.
 func (e *Engine) Heartbeat(ctx context.Context, id string) ([]string, error) {
 	var raw []byte
-	err := e.db.QueryRowContext(ctx, `WITH me AS (UPDATE phased.instance SET seen_at = clock_timestamp() WHERE id = $1 RETURNING lines)
-		SELECT coalesce(json_agg(g.name ORDER BY g.name), '[]'::json)::text FROM me, phased.migration g
-		WHERE g.contracts AND g.state IN ('hidden', 'dropping', 'dropped') AND NOT g.name = ANY (me.lines)`, id).Scan(&raw)
+	var known bool
+	err := e.db.QueryRowContext(ctx, `WITH me AS (UPDATE phased.instance SET seen_at = clock_timestamp() WHERE id = $1 AND NOT stopped RETURNING lines)
+		SELECT EXISTS (SELECT FROM me), (SELECT coalesce(json_agg(g.name ORDER BY g.name), '[]'::json)::text FROM me, phased.migration g
+		WHERE g.contracts AND g.state IN ('hidden', 'dropping', 'dropped') AND NOT g.name = ANY (me.lines))`, id).Scan(&known, &raw)
 	if err != nil {
 		return nil, privilege(err, "give a sign of life")
+	}
+	if !known {
+		return nil, fmt.Errorf("give a sign of life: instance %s is not in the register (it said goodbye, or was not seen for 30 days); start it again", id)
 	}
 	var gone []string
 	if err := json.Unmarshal(raw, &gone); err != nil {
