@@ -131,14 +131,14 @@ func (e *Engine) Unclaim(ctx context.Context, id string, token int64) error {
 func (e *Engine) fenced(ctx context.Context, what, id string, token int64, set, where string, args ...any) error {
 	res, err := e.db.ExecContext(ctx, "UPDATE phased.fill SET "+set+" WHERE id = $1::text AND token = $2::bigint"+where, append([]any{id, token}, args...)...)
 	if err != nil {
-		return fmt.Errorf("%s of backfill %s: %w", what, id, err)
+		return fmt.Errorf("backfill %s: %s: %w", id, what, err)
 	}
 	n, err := res.RowsAffected()
 	if err == nil && n == 0 {
 		err = engine.ErrLeaseLost
 	}
 	if err != nil {
-		return fmt.Errorf("%s of backfill %s: %w", what, id, err)
+		return fmt.Errorf("backfill %s: %s: %w", id, what, err)
 	}
 	return nil
 }
@@ -250,7 +250,7 @@ func (e *Engine) runBlock(ctx context.Context, what, id, text string) error {
 		err = engine.ErrLeaseLost
 	}
 	if err != nil {
-		return fmt.Errorf("%s of backfill %s: %w", what, id, err)
+		return fmt.Errorf("backfill %s: %s: %w", id, what, err)
 	}
 	return nil
 }

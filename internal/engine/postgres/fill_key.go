@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/phasedb/phased/expand/plan"
@@ -88,8 +87,8 @@ func (e *Engine) keyset(ctx context.Context, spec plan.Fill) (*keyset, error) {
 	return k, nil
 }
 
-func (c keyColumn) ref() string {
-	s := ident(rowAlias) + "." + ident(c.name)
+func (c keyColumn) ref(alias string) string {
+	s := ident(alias) + "." + ident(c.name)
 	if c.collate != "" {
 		s += " COLLATE " + c.collate
 	}
@@ -98,8 +97,10 @@ func (c keyColumn) ref() string {
 
 func (c keyColumn) value(text string) string { return strings.TrimSpace(literal(text)) + "::" + c.typ }
 
-func (c keyColumn) is(op, text string) string {
-	return c.ref() + " " + c.op[op] + " " + c.value(text)
+func (c keyColumn) is(op, text string) string { return c.compare(rowAlias, op, text) }
+
+func (c keyColumn) compare(alias, op, text string) string {
+	return c.ref(alias) + " " + c.op[op] + " " + c.value(text)
 }
 
 // order sorts by the index's order, or backwards.
@@ -110,33 +111,52 @@ func (k *keyset) order(backwards bool) string {
 	}
 	var by []string
 	for _, c := range k.cols {
-		by = append(by, c.ref()+" USING "+c.op[op])
+		by = append(by, c.ref(rowAlias)+" USING "+c.op[op])
 	}
 	return strings.Join(by, ", ")
 }
 
-// between is from < key <= to; either may be nil. Columns that are alike in both
-// are compared with =, and the first that differs is bounded by itself too: the
-// planner's estimate of a row comparison looks at its first column only, which in
-// a table of few tenants would make every chunk look like half the table.
-func (k *keyset) between(from, to []string) string {
-	var cond []string
-	p := 0
-	for from != nil && to != nil && p < len(k.cols)-1 && from[p] == to[p] {
-		cond = append(cond, k.cols[p].is("=", to[p]))
+// pieces cuts from < key <= to into conditions that are each one range of the
+// index: equal leading columns, then bounds on one column. A row comparison says the
+// same in one condition, but its bounds hold for the index by the first column only:
+// in a table of few tenants every chunk would read half the index, and be estimated
+// as half the table. The pieces are disjoint and in key order.
+//
+// from may be nil, and is not behind to. Columns are taken for alike by their text:
+// nextSQL sees to it that equal values ('Bob' and 'bob' without case, 1.0 and
+// 1.00) come with one text.
+func (k *keyset) pieces(from, to []string) []string {
+	last := len(k.cols) - 1
+	p := 0 // columns that are alike in both
+	for from != nil && p < last && from[p] == to[p] {
 		p++
 	}
-	cols := k.cols[p:]
+	equal := func(key []string, n int) []string {
+		var cond []string
+		for i := range n {
+			cond = append(cond, k.cols[i].is("=", key[i]))
+		}
+		return cond
+	}
+	var out []string
+	add := func(cond ...string) { out = append(out, strings.Join(cond, " AND ")) }
+	for i := last; from != nil && i > p; i-- {
+		add(append(equal(from, i), k.cols[i].is(">", from[i]))...)
+	}
+	between := equal(to, p)
 	if from != nil {
-		cond = append(cond, bound(cols, ">", from[p:])...)
+		between = append(between, k.cols[p].is(">", from[p]))
 	}
-	if to != nil {
-		cond = append(cond, bound(cols, "<", to[p:])...)
+	if p == last {
+		add(append(between, k.cols[p].is("<=", to[p]))...)
+		return out
 	}
-	if len(cond) == 0 {
-		return "true"
+	add(append(between, k.cols[p].is("<", to[p]))...)
+	for i := p + 1; i < last; i++ {
+		add(append(equal(to, i), k.cols[i].is("<", to[i]))...)
 	}
-	return strings.Join(cond, " AND ")
+	add(append(equal(to, last), k.cols[last].is("<=", to[last]))...)
+	return out
 }
 
 // equal is key = values.
@@ -148,35 +168,24 @@ func (k *keyset) equal(values []string) string {
 	return strings.Join(cond, " AND ")
 }
 
-// bound is key > values for ">", and key <= values for "<".
-func bound(cols []keyColumn, op string, values []string) []string {
-	last := op
-	if op == "<" {
-		last = "<="
-	}
-	if len(cols) == 1 {
-		return []string{cols[0].is(last, values[0])}
-	}
-	first := cols[0].is(op+"=", values[0]) // follows from the rest; it is what an index range is made of
-	same := !slices.ContainsFunc(cols, func(c keyColumn) bool { return c.op[last] != cols[0].op[last] })
-	if same {
-		var refs, vals []string
-		for i, c := range cols {
-			refs, vals = append(refs, c.ref()), append(vals, c.value(values[i]))
-		}
-		return []string{first, fmt.Sprintf("ROW(%s) %s ROW(%s)", strings.Join(refs, ", "), cols[0].op[last], strings.Join(vals, ", "))}
-	}
-	// Operators of different schemas cannot stand in one row comparison.
-	return []string{first, fmt.Sprintf("(%s OR (%s AND %s))", cols[0].is(op, values[0]), cols[0].is("=", values[0]),
-		strings.Join(bound(cols[1:], op, values[1:]), " AND "))}
-}
-
 // texts reads the key by its types' own output functions, whose text their input
-// functions take back; a cast to text may be something else.
-func (k *keyset) texts(alias string) string {
+// functions take back; a cast to text may be something else. What is equal to one of
+// the bounds comes with the bound's text, the first one's that is; the last column is
+// the row's own.
+func (k *keyset) texts(alias string, bounds ...[]string) string {
 	var out []string
-	for _, c := range k.cols {
-		out = append(out, fmt.Sprintf("pg_catalog.format('%%s', %s.%s)", ident(alias), ident(c.name)))
+	for i, c := range k.cols {
+		own := fmt.Sprintf("pg_catalog.format('%%s', %s.%s)", ident(alias), ident(c.name))
+		when := ""
+		for _, b := range bounds {
+			if b != nil && i < len(k.cols)-1 {
+				when += fmt.Sprintf(" WHEN %s THEN %s", c.compare(alias, "=", b[i]), literal(b[i]))
+			}
+		}
+		if when != "" {
+			own = "CASE" + when + " ELSE " + own + " END"
+		}
+		out = append(out, own)
 	}
 	return strings.Join(out, ", ")
 }
@@ -194,12 +203,12 @@ func (k *keyset) lastSQL() string {
 	return fmt.Sprintf("SELECT /* phased */ %s FROM %s AS %s ORDER BY %s LIMIT 1", k.texts(rowAlias), k.name, ident(rowAlias), k.order(true))
 }
 
-// nextSQL reads the limit-th key behind from, or the last one up to upper, and how many there are up to it.
-func (k *keyset) nextSQL(from, upper []string, limit int) string {
+// nextSQL reads the limit-th key of a piece, or its last one, and how many there are up to it.
+func (k *keyset) nextSQL(piece string, from, upper []string, limit int64) string {
 	return fmt.Sprintf(`SELECT /* phased */ %s, "phased cut"."phased n" FROM (
   SELECT %s, pg_catalog.row_number() OVER (ORDER BY %s) AS "phased n" FROM %s AS %s WHERE %s ORDER BY %[3]s LIMIT %[7]d) AS "phased cut"
 ORDER BY "phased cut"."phased n" DESC LIMIT 1`,
-		k.texts("phased cut"), k.names(), k.order(false), k.name, ident(rowAlias), k.between(from, upper), max(1, limit))
+		k.texts("phased cut", from, upper), k.names(), k.order(false), k.name, ident(rowAlias), piece, limit)
 }
 
 // estimate is the number of rows as the statistics have it, partitions summed;

@@ -101,6 +101,7 @@ func (e *Engine) walk(ctx context.Context, f *engine.Fill) (*keyset, error) {
 // Next cuts the next range: the limit-th key behind from, or the last one up to
 // where the walk ends. It takes no lock on a row.
 func (e *Engine) Next(ctx context.Context, f *engine.Fill, from []string, limit int) (*engine.Range, error) {
+	limit = max(1, limit)
 	if f.Upper == nil { // the table was empty
 		return nil, nil
 	}
@@ -110,8 +111,21 @@ func (e *Engine) Next(ctx context.Context, f *engine.Fill, from []string, limit 
 	}
 	r := &engine.Range{From: from}
 	err = e.read(ctx, keyPins, readTimeout, func(tx *sql.Tx) error {
-		r.To, err = k.scan(tx.QueryRowContext(ctx, k.nextSQL(from, f.Upper, limit)), &r.Rows)
-		return err
+		for _, piece := range k.pieces(from, f.Upper) {
+			var n int64
+			to, err := k.scan(tx.QueryRowContext(ctx, k.nextSQL(piece, from, f.Upper, int64(limit)-r.Rows)), &n)
+			if err != nil {
+				return err
+			}
+			if to != nil {
+				r.To, r.Rows = to, r.Rows+n
+			}
+			if r.Rows >= int64(limit) {
+				return nil
+			}
+		}
+		r.Last = true
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("backfill %s: cut the chunk after %s: %w", f.ID, engine.KeyText(from), err)
@@ -119,7 +133,6 @@ func (e *Engine) Next(ctx context.Context, f *engine.Fill, from []string, limit 
 	if r.To == nil {
 		return nil, nil
 	}
-	r.Last = r.Rows < int64(limit)
 	return r, nil
 }
 

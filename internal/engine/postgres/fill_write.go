@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/phasedb/phased/expand/plan"
 	"github.com/phasedb/phased/internal/engine"
 )
 
@@ -20,18 +22,28 @@ func (e *Engine) Write(ctx context.Context, f *engine.Fill, token int64, r engin
 	if err != nil {
 		return engine.ChunkResult{}, fmt.Errorf("backfill %s: %w", f.ID, err)
 	}
-	l := f.Spec.Link
-	text := block(timeout, "DECLARE \"phased filled\" bigint;\n", cursorFence(f.ID, token, r), fmt.Sprintf(
-		`  UPDATE /* phased */ %s AS %s SET %s = %s WHERE %s AND %s;
-  GET DIAGNOSTICS "phased filled" = ROW_COUNT;
-  UPDATE phased.fill SET cursor = %s, seen = seen + %d, filled = filled + "phased filled", chunks = chunks + 1,
+	var update strings.Builder
+	for _, piece := range k.pieces(r.From, r.To) {
+		update.WriteString(k.updateSQL(f.Spec.Link, piece))
+	}
+	text := block(timeout, declareCounts, cursorFence(f.ID, token, r), update.String()+fmt.Sprintf(
+		`  UPDATE phased.fill SET cursor = %s, seen = seen + %d, filled = filled + "phased filled", chunks = chunks + 1,
     last_error = '', updated_at = pg_catalog.clock_timestamp() WHERE id = %s;
-`, k.name, ident(rowAlias), ident(l.New), fillValue(l, rowAlias), k.between(r.From, r.To), outOfStep(l, rowAlias),
-		keyLiteral(r.To), r.Rows, literal(f.ID)))
+`, keyLiteral(r.To), r.Rows, literal(f.ID)))
 	if err := e.runBlock(ctx, "chunk after "+engine.KeyText(r.From), f.ID, text); err != nil {
 		return engine.ChunkResult{}, err
 	}
 	return e.caughtUp(ctx, f)
+}
+
+const declareCounts = "DECLARE \"phased filled\" bigint := 0; \"phased n\" bigint;\n"
+
+// updateSQL is the statement that brings rows in step, and counts them.
+func (k *keyset) updateSQL(l plan.Link, where string) string {
+	return fmt.Sprintf(`  UPDATE /* phased */ %s AS %s SET %s = %s WHERE %s AND %s;
+  GET DIAGNOSTICS "phased n" = ROW_COUNT;
+  "phased filled" := "phased filled" + "phased n";
+`, k.name, ident(rowAlias), ident(l.New), fillValue(l, rowAlias), where, outOfStep(l, rowAlias))
 }
 
 // cursorFence also refuses a range that does not begin where the fill stands.
@@ -72,11 +84,9 @@ func (e *Engine) Mend(ctx context.Context, f *engine.Fill, token int64, key []st
 	if err != nil {
 		return fmt.Errorf("backfill %s: %w", f.ID, err)
 	}
-	l := f.Spec.Link
-	return e.runBlock(ctx, "mend "+engine.KeyText(key), f.ID, block(timeout, "DECLARE \"phased filled\" bigint;\n", fenceSQL(f.ID, token, "f.state IN ('running', 'walked')"), fmt.Sprintf(
-		`  UPDATE /* phased */ %s AS %s SET %s = %s WHERE %s AND %s;
-  GET DIAGNOSTICS "phased filled" = ROW_COUNT;
-  UPDATE phased.fill SET filled = filled + "phased filled", updated_at = pg_catalog.clock_timestamp() WHERE id = %[7]s;
-  DELETE FROM phased.poison WHERE fill = %[7]s AND key = %[8]s;
-`, k.name, ident(rowAlias), ident(l.New), fillValue(l, rowAlias), k.equal(key), outOfStep(l, rowAlias), literal(f.ID), keyLiteral(key))))
+	return e.runBlock(ctx, "mend "+engine.KeyText(key), f.ID, block(timeout, declareCounts, fenceSQL(f.ID, token, "f.state IN ('running', 'walked')"),
+		k.updateSQL(f.Spec.Link, k.equal(key))+fmt.Sprintf(
+			`  UPDATE phased.fill SET filled = filled + "phased filled", updated_at = pg_catalog.clock_timestamp() WHERE id = %[1]s;
+  DELETE FROM phased.poison WHERE fill = %[1]s AND key = %[2]s;
+`, literal(f.ID), keyLiteral(key))))
 }
