@@ -37,6 +37,7 @@ func (e *Engine) Compose(schemaName, table string, links []plan.Link) []string {
 	}
 	return []string{
 		lock,
+		"SET LOCAL search_path TO pg_catalog, pg_temp", // the WHEN clause keeps the operators it finds
 		// Its operators and types are the server's own, whatever the writer's search_path.
 		fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS %s", f, dollar(syncBody(links))),
 		drop,
@@ -58,14 +59,14 @@ func syncWhen(links []plan.Link) string {
 
 // differ is I2 turned around: the two sides of a link are out of step. Without
 // expressions they are compared by their stored image; where the type's = is identity
-// that is used, because it is cheaper. IS DISTINCT FROM would take its = from the
-// search_path.
+// that is used, because it is cheaper. It takes its = from the search_path, which is
+// ours in the trigger.
 func differ(l plan.Link, old, new string) string {
 	switch {
 	case expresses(l):
 		return fmt.Sprintf("NOT %s(%s, %s)", stepFunction(l), old, new)
 	case l.ImageEqual:
-		return fmt.Sprintf("((%s OPERATOR(pg_catalog.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))", new, old, new, old)
+		return fmt.Sprintf("%s IS DISTINCT FROM %s", new, old)
 	}
 	return imageDiffers(new, old)
 }
@@ -77,7 +78,11 @@ func imageDiffers(a, b string) string {
 // outOfStep is the one predicate as a filter over a table: the backfill's, the
 // verification's and the repair's. alias qualifies the columns; it is quoted here.
 func outOfStep(l plan.Link, alias string) string {
-	return differ(l, ident(alias)+"."+ident(l.Old), ident(alias)+"."+ident(l.New))
+	old, new := ident(alias)+"."+ident(l.Old), ident(alias)+"."+ident(l.New)
+	if l.ImageEqual && !expresses(l) { // in anybody's search_path
+		return fmt.Sprintf("((%s OPERATOR(pg_catalog.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))", new, old, new, old)
+	}
+	return differ(l, old, new)
 }
 
 // fillValue is what the backfill writes into the new column. It raises where up does.

@@ -123,7 +123,7 @@ func TestEqualityIsIdentityWhereTheCatalogSaysSo(t *testing.T) {
 			collate = " COLLATE " + c.Collation
 		}
 		q := fmt.Sprintf("SELECT a::text, b::text FROM (SELECT a%[1]s AS a, b%[1]s AS b FROM (VALUES %[2]s) v(a, b)) v WHERE record_image_ne(ROW(a), ROW(b)) <> coalesce(%[3]s, false)",
-			collate, strings.Join(pairs, ", "), differ(l, "a", "b"))
+			collate, strings.Join(pairs, ", "), outOfStep(l, "v"))
 		if got := s.text(q); got != "" {
 			t.Errorf("%s: the sync does not compare these by their images: %.300s", x.typ, got)
 		}

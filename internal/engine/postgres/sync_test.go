@@ -90,7 +90,7 @@ func (s *synced) compose(step plan.Step) []string {
 	if !step.InTx {
 		return step.All()
 	}
-	return []string{"SET LOCAL search_path = '';" + strings.Join(step.All(), ";\n")}
+	return []string{"SET LOCAL search_path = ''; " + strings.Join(step.All(), ";\n")}
 }
 
 // fill brings every row in step, as the backfill does, oldest link first.
