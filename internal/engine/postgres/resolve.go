@@ -277,6 +277,10 @@ func (r *resolver) freshColumn(s *subject, name string) bool {
 		r.problem("duplicate-name", fmt.Sprintf("%s.%s already has a column %s", s.Schema, s.Name, name), "choose another name")
 		return false
 	}
+	if schema.Has([]string{"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}, name) {
+		r.problem("duplicate-name", fmt.Sprintf("%s is a system column of every table", name), "choose another name")
+		return false
+	}
 	return r.nameFits(name)
 }
 
