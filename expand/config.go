@@ -12,7 +12,7 @@ import (
 // Config adjusts a Migrator. The zero value is useful for everything but App.
 type Config struct {
 	// App names the service in the register of running instances; contract waits for
-	// instances by app. Required by Up.
+	// instances by app. Required by Up and Register.
 	App string
 	// Version labels the build ("v42"), for people. Default "unknown".
 	Version string

@@ -83,3 +83,5 @@ func (e *OrderError) Error() string {
 type NotReadyError struct{ Reasons []string }
 
 func (e *NotReadyError) Error() string { return "not ready: " + strings.Join(e.Reasons, "; ") }
+
+var errNoApp = errors.New("expand: Config.App is empty: contract tells instances apart by it")

@@ -2,6 +2,7 @@ package expand
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -15,12 +16,35 @@ type beating struct {
 	ended chan struct{}
 }
 
-// started begins the heartbeat. It does not hang on Up's context, which may be one
-// for the start only; Close ends it.
-func (m *Migrator) started(eng engine.Engine) {
+// Register records this build as a running instance, whose heartbeat goes on until
+// Close, and runs nothing: for a command that is given a build's migrations, so that
+// its contract lines count while it lives. Up registers too. *ContractedError refuses
+// the build as Up does; ErrNoState where phased has not been used yet.
+func (m *Migrator) Register(ctx context.Context) error {
+	if m.cfg.App == "" {
+		return errNoApp
+	}
+	eng, err := m.engine(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := eng.Overview(ctx); errors.Is(err, engine.ErrNoState) {
+		return ErrNoState
+	} else if err != nil {
+		return err
+	}
+	if err := eng.Register(ctx, m.instance()); err != nil {
+		return err
+	}
+	m.live(eng)
+	return nil
+}
+
+// live begins the heartbeat. It does not hang on the caller's context, which may be
+// one for the start only; Close ends it.
+func (m *Migrator) live(eng engine.Engine) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.up = true
 	if m.beat != nil {
 		return
 	}

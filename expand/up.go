@@ -23,7 +23,7 @@ import (
 // its lock. After any error, calling Up again is the way on.
 func (m *Migrator) Up(ctx context.Context) error {
 	if m.cfg.App == "" {
-		return errors.New("expand: Config.App is empty: contract tells instances apart by it")
+		return errNoApp
 	}
 	eng, err := m.engine(ctx)
 	if err != nil {
@@ -49,7 +49,10 @@ func (m *Migrator) Up(ctx context.Context) error {
 			return err
 		}
 	}
-	m.started(eng)
+	m.live(eng)
+	m.mu.Lock()
+	m.up = true
+	m.mu.Unlock()
 	return nil
 }
 
