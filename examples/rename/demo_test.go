@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/phasedb/phased/compat/scratch"
+)
+
+var small = options{rows: 20_000, lanes: 3, rate: 600, alone: 300e6}
+
+func server(t *testing.T) *scratch.Server {
+	t.Helper()
+	scratch.Postgres(t) // skips or fails where there is no server
+	s, err := scratch.Shared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestDemo plays the demo on a small table: no statement fails, no row is lost.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	r, err := play(t.Context(), &out, server(t), small)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	r.print(&out)
+	if r.failed() || len(r.acts) != 2 || len(r.acts[0].compared) != 2 || len(r.acts[1].compared) != 1 {
+		t.Fatalf("want both acts without a failure\n%s", out.String())
+	}
+	for _, a := range r.acts {
+		for _, v := range a.versions {
+			if v.stats.writes == 0 {
+				t.Errorf("%s: %s wrote nothing\n%s", a.name, v.name, out.String())
+			}
+		}
+	}
+	if r.acts[0].v2().stats.reads == 0 || r.acts[1].rollback == 0 {
+		t.Errorf("v2 read nothing, or nothing was rolled back\n%s", out.String())
+	}
+	for _, want := range []string{"contract refuses, gate register", "hide column email", "drop email~hidden", "no statement failed, no row was lost or differs"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("want %q\n%s", want, out.String())
+		}
+	}
+}
+
+// TestDemoSeesDamage proves that the demo's verdict can be the other one.
+func TestDemoSeesDamage(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	var out bytes.Buffer
+	a, err := newAct(ctx, &out, server(t), "damage", small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close(context.WithoutCancel(ctx))
+	a.stop()
+	for i, damage := range []string{
+		`UPDATE users SET email = 'somebody@example.com' WHERE id = (SELECT min(id) FROM users)`,
+		`UPDATE users SET n = n + 1 WHERE id = (SELECT max(id) FROM users)`,
+		`DELETE FROM users WHERE id = (SELECT id FROM users ORDER BY id OFFSET 5 LIMIT 1)`,
+		`INSERT INTO users (id, email, name) VALUES (-1, 'nobody@example.com', 'Nobody')`,
+	} {
+		if _, err := a.db.DB.ExecContext(ctx, damage); err != nil {
+			t.Fatal(err)
+		}
+		c, err := a.load.compare(ctx, a.db.DB, "email")
+		if want := int64(i + 1); err != nil || c.differing != want {
+			t.Errorf("after %q: %d rows differ, want %d; %v", damage, c.differing, want, err)
+		}
+	}
+	if err := a.compare(ctx, "after damage", "email"); err != nil {
+		t.Fatal(err)
+	}
+	if !(&result{acts: []*act{a}}).failed() {
+		t.Error("a table that is not what the journals say counts as success")
+	}
+}
+
+// The files of version 1 are a part of version 2's.
+func TestVersionsKnowTheirFiles(t *testing.T) {
+	t.Parallel()
+	db := scratch.Postgres(t)
+	for _, c := range []struct {
+		name, column string
+		want         []string
+		lines        []string
+	}{
+		{"v1", "email", []string{"0001_create_users"}, nil},
+		{"v2", "email_address", []string{"0001_create_users", renameEmail, "0003_contract_email"}, []string{renameEmail}},
+	} {
+		files := filesV1
+		if c.name == "v2" {
+			files = filesV2
+		}
+		v, err := newVersion(c.name, c.column, db.DSN, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.migrator.Names(); strings.Join(got, " ") != strings.Join(c.want, " ") {
+			t.Errorf("%s embeds %v, want %v", c.name, got, c.want)
+		}
+		if got := v.migrator.Lines(); strings.Join(got, " ") != strings.Join(c.lines, " ") {
+			t.Errorf("%s embeds the lines %v, want %v", c.name, got, c.lines)
+		}
+		v.close(t.Context())
+	}
+}
