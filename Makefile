@@ -12,7 +12,7 @@ help: ## list the targets
 .PHONY: demo
 demo: ## the whole life of a column rename under load, on a server of its own (ARGS=…)
 	@.ci/setup postgres
-	go run ./examples/rename $(ARGS)
+	CGO_ENABLED=0 go run ./examples/rename $(ARGS)
 
 .PHONY: test
 test: ## all tests; brings its own PostgreSQL, and fails rather than skips without one
