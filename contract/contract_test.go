@@ -280,6 +280,47 @@ func TestRegisterRacesWithHide(t *testing.T) {
 	}
 }
 
+// Whoever holds the register's row makes the other one wait, and look afterwards.
+func TestRegisterAndHideWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	l := verified(t)
+	guard := strings.Join(l.eng.RegisterGuard(name, soak), ";\n")
+	old := engine.Instance{ID: "old", App: "billing", Version: "v1", Host: "h", PID: 1, Lifetime: time.Minute}
+	// between runs what waits while a transaction is open, and gives its error.
+	between := func(open string, what func() error) error {
+		t.Helper()
+		tx, err := l.db.Begin()
+		l.must(err)
+		defer tx.Rollback()
+		_, err = tx.Exec(open)
+		l.must(err)
+		ended := make(chan error, 1)
+		go func() { ended <- what() }()
+		for l.text(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == "0" {
+			select {
+			case err := <-ended:
+				t.Fatalf("it did not wait: %v", err)
+			default:
+			}
+		}
+		l.must(tx.Commit())
+		return <-ended
+	}
+	err := between("SELECT FROM phased.register FOR SHARE; INSERT INTO phased.instance (id, app, version, host, pid, lines, lifetime) VALUES ('late', 'billing', 'v1', 'h', 1, '{}', '1 min')", func() error {
+		_, err := l.db.Exec(guard)
+		return err
+	})
+	if said, refused := l.eng.GuardRefused(err); !refused || !strings.Contains(said, "billing v1 on h") {
+		t.Errorf("hiding beside an old instance: %v", err)
+	}
+	l.exec(`DELETE FROM phased.instance WHERE id = 'late'`)
+	err = between(guard+"; UPDATE phased.migration SET state = 'hidden'", func() error { return l.eng.Register(t.Context(), old) })
+	var contracted *engine.Contracted
+	if !errors.As(err, &contracted) {
+		t.Errorf("an old instance beside hiding: %v", err)
+	}
+}
+
 // show takes the hiding back.
 func (l *life) show(p *plan.Plan) {
 	l.Helper()
