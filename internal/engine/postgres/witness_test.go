@@ -325,6 +325,10 @@ func TestPrepared(t *testing.T) {
 	if err != nil || !slices.Equal(got, []string{"it's me"}) {
 		t.Errorf("%q, %v", got, err)
 	}
+	held, err := e.Holders(t.Context(), `"public"."users_1"`)
+	if err != nil || len(held) != 1 || held[0].Prepared != "it's me" || held[0].Mode != "AccessShareLock" {
+		t.Errorf("holders of the partition: %+v, %v", held, err)
+	}
 }
 
 func look(t *testing.T, e *Engine, p *plan.Plan, kind string) engine.Evidence {
