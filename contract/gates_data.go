@@ -29,7 +29,7 @@ func writesGate(_ context.Context, s *subject) (Gate, error) {
 	case !v.Available:
 		return unmet("put it right, or assume that nobody writes there: Config.AssumeGone", "cannot be told: %s", v.Why)
 	case v.ChangedAgo < s.soak:
-		return unmet("find who still writes the old column (the sync counts each such write, committed or not), move it over, then wait; or assume that it is gone: Config.AssumeGone",
+		return unmet("find who still writes the old column (the sync counts each such write, committed or not), move it over, then wait, with Work or Run looking meanwhile (a dry run remembers nothing); or assume that it is gone: Config.AssumeGone",
 			"quiet for %s of %s: a write came from the old side then, or it was looked at for the first time", span(v.ChangedAgo), span(s.soak))
 	}
 	return met("no write came from the old side for %s", span(v.ChangedAgo))
@@ -47,7 +47,7 @@ func readsGate(_ context.Context, s *subject) (Gate, error) {
 		if v.Sample != "" {
 			sample = "; such as: " + v.Sample
 		}
-		return unmet("find who runs it and move it over, then wait; or, where it means another column of that name, assume that the old side is gone: Config.AssumeGone",
+		return unmet("find who runs it and move it over, then wait, with Work or Run looking meanwhile; or, where it means another column of that name, assume that the old side is gone: Config.AssumeGone",
 			"quiet for %s of %s: a statement that names the old side ran then, or it was looked at for the first time%s", span(v.ChangedAgo), span(s.soak), sample)
 	}
 	return met("no statement that names the old side ran for %s (SELECT * names nothing)", span(v.ChangedAgo))

@@ -82,12 +82,12 @@ func (g Gate) String() string {
 	}
 	s := fmt.Sprintf("  %-7s  %-12s  %s", mark, g.Name, indent(g.Sentence))
 	if !g.Open() && g.Way != "" {
-		s += fmt.Sprintf("\n  %22s -> %s", "", indent(g.Way))
+		s += fmt.Sprintf("\n%25s-> %s", "", indent(g.Way))
 	}
 	return s
 }
 
-func indent(s string) string { return strings.ReplaceAll(s, "\n", "\n"+strings.Repeat(" ", 28)) }
+func indent(s string) string { return strings.ReplaceAll(s, "\n", "\n"+strings.Repeat(" ", 25)) }
 
 // ErrNotMet is what errors.Is finds in a *NotMetError.
 var ErrNotMet = errors.New("not every gate is met")
