@@ -133,18 +133,17 @@ func TestAssumeGone(t *testing.T) {
 		t.Errorf("%d gates are skipped to hide: %s", skipped, r)
 	}
 	l.exec(`DROP VIEW v`)
-	for i, harm := range []struct{ gate, do, undo string }{
+	for _, harm := range []struct{ gate, do, undo string }{
 		{"sync", `ALTER TABLE users DISABLE TRIGGER "~phased_sync"`, `ALTER TABLE users ENABLE ALWAYS TRIGGER "~phased_sync"`},
 		{"valid", `ALTER TABLE users ADD CONSTRAINT c CHECK (email_address <> '') NOT VALID`, `ALTER TABLE users DROP CONSTRAINT c`},
 		{"backfill", `UPDATE phased.fill SET state = 'walked'`, `UPDATE phased.fill SET state = 'complete'`},
 		{"verification", `ALTER TABLE users DISABLE TRIGGER "~phased_sync"; UPDATE users SET email = 'x' WHERE id = 1; ALTER TABLE users ENABLE ALWAYS TRIGGER "~phased_sync"`, `UPDATE users SET n = 0`},
-		{"prepared", `BEGIN; SELECT FROM users; PREPARE TRANSACTION 'p'`, `ROLLBACK PREPARED 'p'`},
+		{"prepared", `BEGIN; SELECT FROM users; PREPARE TRANSACTION '` + l.scratch.Name + `'`, `ROLLBACK PREPARED '` + l.scratch.Name + `'`},
 		{"paused", `UPDATE phased.migration SET paused = true`, `UPDATE phased.migration SET paused = false`},
 	} {
 		l.exec(harm.do)
 		l.refused(cfg, name, harm.gate)
 		l.exec(harm.undo)
-		_ = i
 	}
 	l.run(cfg, "hidden")
 	cfg.Half = HalfBoth

@@ -9,49 +9,7 @@ import (
 	"github.com/phasedb/phased/internal/engine"
 )
 
-// The gates of use that the server answers, and those that protect data, which
-// nothing skips.
-
-func (s *subject) seen(kind string) *engine.Evidence {
-	for i := range s.evidence {
-		if s.evidence[i].Kind == kind {
-			return &s.evidence[i]
-		}
-	}
-	return nil
-}
-
-func writesGate(_ context.Context, s *subject) (Gate, error) {
-	v := s.seen("writes")
-	switch {
-	case v == nil:
-		return met("no columns are kept in step, so no sync counts writes; statements that write are among those of the gate reads")
-	case !v.Available:
-		return unmet("put it right, or assume that nobody writes there: Config.AssumeGone", "cannot be told: %s", v.Why)
-	case v.ChangedAgo < s.soak:
-		return unmet("find who still writes the old column (the sync counts each such write, committed or not), move it over, then wait, with Work or Run looking meanwhile (a dry run remembers nothing); or assume that it is gone: Config.AssumeGone",
-			"quiet for %s of %s: a write came from the old side then, or it was looked at for the first time", span(v.ChangedAgo), span(s.soak))
-	}
-	return met("no write came from the old side for %s", span(v.ChangedAgo))
-}
-
-func readsGate(_ context.Context, s *subject) (Gate, error) {
-	v := s.seen("reads")
-	switch {
-	case v == nil:
-		return met("no name is taken away")
-	case !v.Available:
-		return met("nothing speaks against it, but the server cannot tell who reads the old side: %s", v.Why)
-	case v.ChangedAgo < s.soak:
-		sample := ""
-		if v.Sample != "" {
-			sample = "; such as: " + v.Sample
-		}
-		return unmet("find who runs it and move it over, then wait, with Work or Run looking meanwhile; or, where it means another column of that name, assume that the old side is gone: Config.AssumeGone",
-			"quiet for %s of %s: a statement that names the old side ran then, or it was looked at for the first time%s", span(v.ChangedAgo), span(s.soak), sample)
-	}
-	return met("no statement that names the old side ran for %s (SELECT * names nothing)", span(v.ChangedAgo))
-}
+// The gates that protect data. Nothing skips them.
 
 func backfillGate(ctx context.Context, s *subject) (Gate, error) {
 	if !s.row.Fills {
