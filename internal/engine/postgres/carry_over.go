@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -83,6 +84,9 @@ func (r *resolver) carryIndex(s *subject, x schema.Index, after *schema.Table, l
 		r.step(step)
 		out.atDrop = append(out.atDrop, fmt.Sprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s", s.sql(), ident(name), ident(final)))
 	}
+	if k != nil && k.Comment != "" {
+		out.atDrop = append(out.atDrop, fmt.Sprintf("COMMENT ON CONSTRAINT %s ON %s IS %s", ident(final), s.sql(), literal(k.Comment)))
+	}
 }
 
 func deferral(k schema.Constraint) string {
@@ -161,4 +165,18 @@ func (r *resolver) carryNotNull(s *subject, l plan.Link) {
 		fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s", s.sql(), ident(name)))
 	set.Done = notNull
 	r.step(set)
+}
+
+// carryNotNullName gives the NOT NULL the name that the old column's had. NOT NULL is
+// a constraint with a name from PostgreSQL 18 on; before, nothing is found.
+func (r *resolver) carryNotNullName(ctx context.Context, s *subject, old *schema.Column, l plan.Link, atDrop []string) ([]string, error) {
+	const named = "SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid = %s::pg_catalog.regclass AND contype = 'n' AND conkey = ARRAY[%s]::int2[]"
+	names, err := strings1(ctx, r.tx, fmt.Sprintf(named, literal(s.sql()), fmt.Sprint(old.Number)))
+	if err != nil || len(names) == 0 {
+		return atDrop, err
+	}
+	_, final := interim(names[0])
+	number := fmt.Sprintf("(SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = %s::pg_catalog.regclass AND attname = %s)", literal(s.sql()), literal(l.New))
+	return append(atDrop, "DO "+dollar(fmt.Sprintf("\nDECLARE now text := ("+named+");\nBEGIN\n  IF now <> %s THEN\n    EXECUTE pg_catalog.format('ALTER TABLE %%s RENAME CONSTRAINT %%I TO %%I', %s, now, %s);\n  END IF;\nEND\n",
+		literal(s.sql()), number, literal(final), literal(s.sql()), literal(final)))), nil
 }

@@ -31,7 +31,7 @@ func (r *resolver) checkRename(ctx context.Context, s *subject, old *schema.Colu
 		r.problem("partition-key", fmt.Sprintf("%s is, or may be, part of the partition key of %s", col, s.Name), "a partition key cannot be changed online; move the rows to a new table")
 	}
 	r.checkInFlight(s, old.Name, c.To)
-	r.checkKeys(s, old)
+	r.checkKeys(s, old, l)
 	r.checkExpressions(s, old, l)
 	r.checkTriggers(s, []string{old.Name})
 	if s.Subscribed {
@@ -65,7 +65,7 @@ func (r *resolver) checkInFlight(s *subject, from, to string) {
 }
 
 // checkKeys looks at the indexes and constraints that the column carries.
-func (r *resolver) checkKeys(s *subject, old *schema.Column) {
+func (r *resolver) checkKeys(s *subject, old *schema.Column, l plan.Link) {
 	partitioned := s.Kind == schema.KindPartitionedTable
 	for _, x := range s.Indexes {
 		if !schema.Has(x.Columns, old.Name) {
@@ -84,8 +84,8 @@ func (r *resolver) checkKeys(s *subject, old *schema.Column) {
 			r.problem("partitioned-index", fmt.Sprintf("index %s is on partitioned table %s, where CREATE INDEX CONCURRENTLY is refused by the server", x.Name, s.Name), "not supported yet")
 		}
 		if x.Unique && !x.Primary {
-			r.note("unique-upsert", fmt.Sprintf("%s is unique: from the end of the backfill until contract there are two unique indexes, and old code's concurrent INSERT … ON CONFLICT (%s) of the same new value can fail on the second one; "+
-				"`-- phased:serialize-inserts %s.%s` makes such inserts wait for each other instead (one advisory lock a row: not for bulk inserts)", x.Name, old.Name, s.Name, old.Name))
+			r.note("unique-upsert", fmt.Sprintf("%s is unique: from the end of the backfill until contract there are two unique indexes, and of concurrent INSERT … ON CONFLICT (%s) (old code's) or ON CONFLICT (%s) (new code's) of the same new value one can fail on the other index; "+
+				"`-- phased:serialize-inserts %s.%s` makes such inserts wait for each other instead (one advisory lock a row: not for bulk inserts)", x.Name, old.Name, l.New, s.Name, old.Name))
 		}
 		s.carried[x.Name] = true
 	}

@@ -35,6 +35,9 @@ func (r *resolver) renameColumn(ctx context.Context, c plan.RenameColumn) error 
 	}
 	r.expandRename(s, old, l)
 	carried := r.carryOver(s, old, after, l)
+	if carried.atDrop, err = r.carryNotNullName(ctx, s, old, l, carried.atDrop); err != nil {
+		return err
+	}
 	r.contractRename(s, old, l, carried)
 	r.undoRename(s, l)
 	key := s.Key()

@@ -90,6 +90,9 @@ func (s *synced) compose(step plan.Step) []string {
 	if !step.InTx {
 		return step.All()
 	}
+	if step.UserPath {
+		return []string{strings.Join(step.All(), ";\n")}
+	}
 	return []string{"SET LOCAL search_path = ''; " + strings.Join(step.All(), ";\n")}
 }
 
