@@ -286,6 +286,44 @@ func TestStackedRenames(t *testing.T) {
 	}
 }
 
+func TestTableRenameWaitsForOtherChangesOfTheTable(t *testing.T) {
+	t.Parallel()
+	for name, files := range map[string][2]string{
+		"rename behind a drop": {"ALTER TABLE users DROP COLUMN n;", "ALTER TABLE users RENAME TO members;"},
+		"drop behind a rename": {"ALTER TABLE users RENAME TO members;", "ALTER TABLE users DROP COLUMN n;"},
+		"add behind a rename":  {"ALTER TABLE users RENAME TO members;", "ALTER TABLE users ADD COLUMN x int;"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := baselined(t, usersTable)
+			up(t, db, "0001_first.sql", files[0])
+			var order *expand.OrderError
+			err := migrator(t, db, config(), "0001_first.sql", files[0], "0002_second.sql", files[1]).Up(t.Context())
+			if !errors.As(err, &order) || !strings.Contains(err.Error(), "0002_second needs 0001_first") {
+				t.Errorf("got %v, want an OrderError", err)
+			}
+		})
+	}
+}
+
+func TestTwoRenamesInOneFile(t *testing.T) {
+	t.Parallel()
+	db := baselined(t, usersTable+"; CREATE INDEX users_n ON users (n); INSERT INTO users VALUES (1, 'a', 1)")
+	const name = "0001_two"
+	up(t, db, name+".sql", "ALTER TABLE users RENAME COLUMN email TO mail;\nALTER TABLE users RENAME COLUMN n TO number;\nALTER TABLE users ADD COLUMN more int;\nCREATE INDEX users_more ON users (more);")
+	exec(t, db, "INSERT INTO users (id, email, number) VALUES (2, 'b', 2)", "UPDATE users SET mail = 'c', n = 3 WHERE id = 1")
+	if _, err := backfill.Run(t.Context(), db, backfill.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	contractAll(t, db, name)
+	if got := one[string](t, db, "SELECT string_agg(mail || number, ' ' ORDER BY id) FROM users"); got != "c3 b2" {
+		t.Errorf("rows are %s", got)
+	}
+	if got := one[string](t, db, "SELECT pg_get_indexdef('users_n'::regclass)"); got != "CREATE INDEX users_n ON public.users USING btree (number)" {
+		t.Errorf("index is %s", got)
+	}
+}
+
 func TestCloseEndsTheHeartbeatAndSaysGoodbye(t *testing.T) {
 	t.Parallel()
 	db := scratch.Postgres(t).DB

@@ -218,29 +218,53 @@ func (m *Migrator) resolve(ctx context.Context, eng engine.Engine, s *source) (*
 	return s.plan, nil
 }
 
-// checkOrder refuses to build on a change whose backfill is not verified: what it
-// still has to carry over could not be carried further.
+// checkOrder refuses to build on a change that is not far enough: on the new side of
+// one whose backfill is not verified (what it still has to carry over could not be
+// carried further), and on a table that one of the two renames.
 func (m *Migrator) checkOrder(ctx context.Context, eng engine.Engine, s *source, links []plan.Link) error {
+	ov, err := eng.Overview(ctx)
+	if err != nil {
+		return err
+	}
 	for _, st := range s.m.Statements {
 		c, ok := st.Change.(RenameColumn)
 		if !ok {
 			continue
 		}
 		for _, l := range links {
-			if l.Table != c.Table || l.New != c.From {
-				continue
-			}
-			ov, err := eng.Overview(ctx)
-			if err != nil {
-				return err
-			}
 			row := ov.Find(l.Migration)
-			if row != nil && row.State != engine.StateVerified && row.State != engine.StateHidden {
+			if l.Table == c.Table && l.New == c.From && row != nil && row.State != engine.StateVerified && row.State != engine.StateHidden {
 				return &OrderError{s.name, l.Migration, fmt.Sprintf("it renames %s.%s, the new side of that migration, which is %s; it must be verified first: let the backfill finish, then start again", c.Table, c.From, row.State)}
 			}
 		}
 	}
+	for _, row := range ov.Migrations {
+		if !row.Contract || row.Name == s.name || row.State == engine.StateDropped || row.State == engine.StateRolledBack {
+			continue
+		}
+		p, err := eng.Plan(ctx, row.Name)
+		if err != nil {
+			return err
+		}
+		if p == nil || !(renamesTable(s.m) || renamesTable(&p.Migration)) {
+			continue
+		}
+		for t := range targets(&p.Migration) {
+			if s.target[t] {
+				return &OrderError{s.name, row.Name, fmt.Sprintf("one of the two renames table %s, and that migration is %s; contract it first, or roll it back", t, row.State)}
+			}
+		}
+	}
 	return nil
+}
+
+func renamesTable(m *Migration) bool {
+	for _, st := range m.Statements {
+		if _, ok := st.Change.(RenameTable); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // directly reports whether a migration can run as it was written: the database has

@@ -37,13 +37,18 @@ func (r *resolver) fireOnce(ctx context.Context, s *subject, l plan.Link) error 
 			fmt.Sprintf("CREATE FUNCTION pg_temp.phased_sync() RETURNS trigger LANGUAGE plpgsql AS %s", dollar(syncBody([]plan.Link{try}))),
 			fmt.Sprintf("CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW%s EXECUTE FUNCTION pg_temp.phased_sync()", ident(syncTrigger), s.copy.name, syncWhen([]plan.Link{try})),
 		)
-		var cols []string
+		// An earlier rename of this file has been done on the copy already.
+		var from, into []string
 		for _, c := range s.Columns {
+			name := c.Name
+			if to := s.renamed[name]; to != "" {
+				name = to
+			}
 			if c.Generated == "" {
-				cols = append(cols, ident(c.Name))
+				from, into = append(from, ident(c.Name)), append(into, ident(name))
 			}
 			if c.NotNull && c.Identity == "" {
-				run = append(run, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", s.copy.name, ident(c.Name)))
+				run = append(run, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", s.copy.name, ident(name)))
 			}
 		}
 		for _, k := range s.Constraints {
@@ -55,9 +60,8 @@ func (r *resolver) fireOnce(ctx context.Context, s *subject, l plan.Link) error 
 				run = append(run, fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", s.copy.name, ident(k.Name)))
 			}
 		}
-		list := strings.Join(cols, ", ")
 		run = append(run,
-			fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s LIMIT 1", s.copy.name, list, list, s.sql()),
+			fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s LIMIT 1", s.copy.name, strings.Join(into, ", "), strings.Join(from, ", "), s.sql()),
 			fmt.Sprintf("UPDATE %s SET %s = NULL", s.copy.name, ident(l.New)),
 			fmt.Sprintf("INSERT INTO %s (%s) VALUES (NULL)", s.copy.name, ident(l.Old)))
 		// Our schema may not exist yet.

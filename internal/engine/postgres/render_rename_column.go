@@ -29,6 +29,7 @@ func (r *resolver) renameColumn(ctx context.Context, c plan.RenameColumn) error 
 	if err := s.copy.alter(ctx, fmt.Sprintf("RENAME COLUMN %s TO %s", ident(c.From), ident(c.To))); err != nil {
 		return fmt.Errorf("rename %s on an empty copy of %s: %w", c.From, s.sql(), err)
 	}
+	s.renamed[c.From] = c.To
 	after, err := s.copy.table(ctx)
 	if err != nil {
 		return err

@@ -71,7 +71,8 @@ type resolver struct {
 type subject struct {
 	*schema.Table
 	copy    *emptyCopy
-	carried map[string]bool // indexes and constraints already carried over by an earlier change of this file
+	renamed map[string]string // columns that the copy knows by their new names already
+	carried map[string]bool   // indexes and constraints already carried over by an earlier change of this file
 }
 
 func (s *subject) sql() string { return qualified(s.Schema, s.Name) }
@@ -199,7 +200,7 @@ func (r *resolver) subject(ctx context.Context, n plan.Name) (*subject, error) {
 	if s := r.tables[key]; s != nil {
 		return s, nil
 	}
-	s := &subject{Table: t, carried: map[string]bool{}}
+	s := &subject{Table: t, renamed: map[string]string{}, carried: map[string]bool{}}
 	r.tables[key] = s
 	if !r.checkTable(s) {
 		return nil, nil
