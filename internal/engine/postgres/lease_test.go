@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"strings"
@@ -136,15 +137,17 @@ func TestTakeoverWaitsForAStepInFlight(t *testing.T) {
 	done := later(func() error { return w.eng.Run(t.Context(), stepRun(first, p, 0)) })
 	w.waiting(1)
 
-	w.must(w.eng.Renew(t.Context(), first, time.Minute)) // not blocked by the step
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second) // of what would wait for the step
+	defer stop()
+	w.must(w.eng.Renew(ctx, first, time.Minute)) // not blocked by the step
 	w.exec(`UPDATE phased.lease SET expires_at = '-infinity'`)
 	for range 3 {
-		_, current, ok, err := w.eng.Acquire(t.Context(), "second", time.Minute, false)
+		_, current, ok, err := w.eng.Acquire(ctx, "second", time.Minute, false)
 		if ok || err != nil || !strings.Contains(current, "first (in a step)") {
 			t.Errorf("took the lease from a step in flight: %t, %q, %v", ok, current, err)
 		}
 	}
-	w.must(w.eng.Renew(t.Context(), first, time.Minute)) // nor by who wants the lease
+	w.must(w.eng.Renew(ctx, first, time.Minute)) // nor by who wants the lease
 	w.exec(`UPDATE phased.lease SET expires_at = '-infinity'`)
 	reader()
 	w.must(<-done)
@@ -223,7 +226,7 @@ func TestTakeoverSeesASessionThatWasJustWritten(t *testing.T) {
 			}
 		}
 	})
-	w.until("somebody asks for the lease", `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%SKIP LOCKED%' AND pid <> pg_backend_pid()`)
+	w.until("somebody asks for the lease", `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%SET token = l.token + 1%' AND pid <> pg_backend_pid()`)
 	w.must(tx.Commit())
 	w.must(<-taken)
 	is(w, "sessions left", get[int](w, `SELECT count(*) FROM pg_stat_activity WHERE pid = $1`, pid), 0)

@@ -110,6 +110,28 @@ func TestIndexWhoseClientDied(t *testing.T) {
 		}
 		is(w, "done", get[bool](w, `SELECT s.done AND l.backend_pid IS NULL FROM phased.step s, phased.lease l`), true)
 	})
+	t.Run("the build has not begun", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, usersWithRows)
+		token := w.lease("first")
+		r := stepRun(token, w.begin(token, "0001", indexStep("INDEX")), 0)
+		free := w.holding(`LOCK TABLE users IN SHARE MODE`)
+		x := w.wire()
+		done := later(func() error { return x.eng.Run(t.Context(), r) })
+		w.waiting(1)
+		x.cut()
+		if err := <-done; !w.eng.Disconnected(err) {
+			t.Fatalf("got %v", err)
+		}
+		done = later(func() error { return w.eng.Run(t.Context(), r) })
+		w.looked()
+		w.looked()
+		is(w, "builds", w.building(), 1)
+		free()
+		w.must(<-done)
+		_, valid := w.index()
+		is(w, "valid", valid, true)
+	})
 	t.Run("the build fails", func(t *testing.T) {
 		t.Parallel()
 		w, r, oid, end := died(t)
@@ -244,8 +266,10 @@ func TestLockTimeoutsOfWhatRunsAlone(t *testing.T) {
 	p := w.begin(token, "0001", alone(`ALTER TABLE public.users VALIDATE CONSTRAINT c`), indexStep("INDEX"))
 	free := w.holding(`LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE`)
 	r := stepRun(token, p, 0)
-	r.LockTimeout = 50 * time.Millisecond
-	if err := w.eng.Run(t.Context(), r); !w.eng.LockTimeout(err) {
+	r.Step.LockTimeout, r.LockTimeout = time.Hour, 50*time.Millisecond
+	ctx, stop := context.WithTimeout(t.Context(), 15*time.Second)
+	defer stop()
+	if err := w.eng.Run(ctx, r); !w.eng.LockTimeout(err) {
 		t.Errorf("got %v", err)
 	}
 	// An index build waits as long as it takes.
