@@ -1,7 +1,9 @@
 package expand_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,4 +58,40 @@ func lockedBeforeItsPartitions(t *testing.T, first, second int) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// A step that cannot get its lock gives up after its time, says who holds it, and has
+// changed nothing; between its tries the table is free for others.
+func TestStepThatCannotGetItsLockSaysWhoHoldsIt(t *testing.T) {
+	t.Parallel()
+	db := scratch.Postgres(t).DB
+	users(t, db, 1)
+	before := footprint(t, db)
+	reader, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Rollback() //nolint:errcheck // it only reads
+	if _, err := reader.Exec("SET LOCAL application_name = 'long report'; SELECT FROM users"); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config()
+	cfg.LockTimeout, cfg.LockRetry, cfg.LockPause = 50*time.Millisecond, 300*time.Millisecond, 10*time.Millisecond
+	err = migrator(t, db, cfg, "0001_rename.sql", renameEmail).Up(t.Context())
+	var locked *expand.LockedError
+	if !errors.As(err, &locked) || len(locked.Holders) != 1 || locked.Tries < 2 {
+		t.Fatalf("got %v, want a LockedError with its holder", err)
+	}
+	for _, want := range []string{"AccessExclusive", `"public"."users"`, "long report", "end that transaction, then run again"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q: %v", want, err)
+		}
+	}
+	if footprint(t, db) != before {
+		t.Error("something was changed")
+	}
+	if err := reader.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	up(t, db, "0001_rename.sql", renameEmail)
 }
