@@ -282,7 +282,7 @@ func (l *life) faults() error {
 
 // rollback may meet a migration that has not begun: then there is nothing to take back yet.
 func (l *life) rollback() error {
-	for try := 0; ; try++ {
+	for try, cut := 0, 0; ; try++ {
 		report, err := expand.Rollback(context.Background(), l.db, migrationFile, expand.RollbackConfig{Force: "the test wants it", Logger: slog.New(slog.NewTextHandler(&l.log, nil))})
 		switch {
 		case err == nil:
@@ -294,7 +294,8 @@ func (l *life) rollback() error {
 		case errors.Is(err, expand.ErrUnknown) && try < 2000:
 			l.replicas()
 			time.Sleep(5 * time.Millisecond)
-		case try < 20 && transient(err): // our own connection was cut
+		case cut < 20 && transient(err): // our own connection was cut
+			cut++
 		default:
 			return fmt.Errorf("rollback: %w", err)
 		}

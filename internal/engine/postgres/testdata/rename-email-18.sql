@@ -14,6 +14,7 @@ SET LOCAL statement_timeout = '10000ms';
 CREATE SEQUENCE "phased"."old writes 0000/1";
 GRANT USAGE ON SEQUENCE "phased"."old writes 0000/1" TO PUBLIC;
 ALTER TABLE "public"."users" ADD COLUMN "email_address" text;
+LOCK TABLE "public"."users" IN ACCESS EXCLUSIVE MODE;
 SET LOCAL search_path TO pg_catalog, pg_temp;
 CREATE OR REPLACE FUNCTION "phased"."sync public.users"() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $phased$
 BEGIN
@@ -121,6 +122,7 @@ BEGIN;
 SET LOCAL lock_timeout = '500ms';
 SET LOCAL statement_timeout = '10000ms';
 ALTER TABLE "public"."users" RENAME COLUMN "email" TO "email~hidden";
+LOCK TABLE "public"."users" IN ACCESS EXCLUSIVE MODE;
 SET LOCAL search_path TO pg_catalog, pg_temp;
 CREATE OR REPLACE FUNCTION "phased"."sync public.users"() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $phased$
 BEGIN
@@ -150,6 +152,7 @@ COMMIT;
 BEGIN;
 SET LOCAL lock_timeout = '500ms';
 SET LOCAL statement_timeout = '10000ms';
+LOCK TABLE "public"."users" IN ACCESS EXCLUSIVE MODE;
 DROP TRIGGER IF EXISTS "~phased_sync" ON "public"."users";
 DROP FUNCTION IF EXISTS "phased"."sync public.users"();
 ALTER TABLE "public"."users" DROP COLUMN "email~hidden";
@@ -176,6 +179,7 @@ BEGIN;
 SET LOCAL lock_timeout = '500ms';
 SET LOCAL statement_timeout = '10000ms';
 ALTER TABLE "public"."users" RENAME COLUMN "email~hidden" TO "email";
+LOCK TABLE "public"."users" IN ACCESS EXCLUSIVE MODE;
 SET LOCAL search_path TO pg_catalog, pg_temp;
 CREATE OR REPLACE FUNCTION "phased"."sync public.users"() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $phased$
 BEGIN
@@ -203,6 +207,7 @@ COMMIT;
 BEGIN;
 SET LOCAL lock_timeout = '500ms';
 SET LOCAL statement_timeout = '10000ms';
+LOCK TABLE "public"."users" IN ACCESS EXCLUSIVE MODE;
 DROP TRIGGER IF EXISTS "~phased_sync" ON "public"."users";
 DROP FUNCTION IF EXISTS "phased"."sync public.users"();
 ALTER TABLE "public"."users" DROP COLUMN IF EXISTS "email_address";
