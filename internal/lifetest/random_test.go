@@ -86,6 +86,15 @@ type life struct {
 }
 
 func (l *life) said() string {
+	for _, c := range l.all {
+		if c.running() { // what it is at
+			c.signal(syscall.SIGQUIT)
+			select {
+			case <-c.ended:
+			case <-time.After(2 * time.Second):
+			}
+		}
+	}
 	l.killAll()
 	out := "--- rollback\n" + l.log.String()
 	for i, c := range l.all {
@@ -304,7 +313,7 @@ func (l *life) rollback() error {
 
 // verified lets the life finish undisturbed: running again is the way on (I7).
 func (l *life) verified() error {
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		var state string
 		if err := l.db.QueryRow("SELECT state FROM phased.migration WHERE name = $1", migrationFile).Scan(&state); err != nil && !errors.Is(err, sql.ErrNoRows) && !transient(err) {
@@ -314,7 +323,7 @@ func (l *life) verified() error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("after a minute undisturbed it is %q, want verified", state)
+			return fmt.Errorf("after two minutes undisturbed it is %q, want verified", state)
 		}
 		l.replicas()
 		time.Sleep(10 * time.Millisecond)
