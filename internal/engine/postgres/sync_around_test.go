@@ -123,6 +123,10 @@ func TestSyncUnderAnySettings(t *testing.T) {
 			} {
 				on(t, c, statement)
 			}
+			// The verification and the backfill, under the same settings.
+			if got := queryText(t, c, fmt.Sprintf("SELECT pg_catalog.count(*) FROM public.t AS v WHERE %s OR pg_catalog.record_image_ne(ROW(%s), ROW(v.w))", outOfStep(l, "v"), fillValue(l, "v"))); got != "0" {
+				t.Errorf("%s, %s: %s rows count as out of step", l.Up, set, got)
+			}
 			on(t, c, "RESET ALL")
 			if got := s.text(fmt.Sprintf("SELECT count(*) FROM (SELECT o, w, n, CASE id WHEN 1 THEN %s ELSE %s END::%s AS v FROM t) v WHERE n = 2 AND record_image_eq(ROW(o), ROW(v.v))", v[0], v[1], l.OldType)); got != "3" {
 				t.Errorf("%s, %s: old code's writes are now %s", l.Up, set, s.text("SELECT id, o, w, n FROM t"))
