@@ -298,9 +298,12 @@ func TestTableRenameWaitsForOtherChangesOfTheTable(t *testing.T) {
 			db := baselined(t, usersTable)
 			up(t, db, "0001_first.sql", files[0])
 			var order *expand.OrderError
-			err := migrator(t, db, config(), "0001_first.sql", files[0], "0002_second.sql", files[1]).Up(t.Context())
-			if !errors.As(err, &order) || !strings.Contains(err.Error(), "0002_second needs 0001_first") {
-				t.Errorf("got %v, want an OrderError", err)
+			m := migrator(t, db, config(), "0001_first.sql", files[0], "0002_second.sql", files[1])
+			_, planning := m.Plan(t.Context(), "0002_second")
+			for when, err := range map[string]error{"planning": planning, "running": m.Up(t.Context())} {
+				if !errors.As(err, &order) || !strings.Contains(err.Error(), "0002_second needs 0001_first") {
+					t.Errorf("%s: got %v, want an OrderError", when, err)
+				}
 			}
 		})
 	}

@@ -134,11 +134,26 @@ func Render(ctx context.Context, db *sql.DB, m *Migration) (*Plan, error) {
 	return eng.Resolve(ctx, m, links)
 }
 
-// Plan renders the build's migration of that name against the live catalog.
+// Plan renders the build's migration of that name against the live catalog. An
+// *OrderError says that it needs an earlier one to be further on.
 func (m *Migrator) Plan(ctx context.Context, name string) (*Plan, error) {
 	s := m.find(name)
 	if s == nil {
 		return nil, fmt.Errorf("plan %s: no such migration among the files (they are %v)", name, m.Names())
 	}
-	return Render(ctx, m.db, s.m)
+	eng, err := m.engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	links, err := eng.Links(ctx, "", "")
+	switch {
+	case errors.Is(err, engine.ErrNoState):
+	case err != nil:
+		return nil, fmt.Errorf("plan %s: %w", name, err)
+	default:
+		if err := m.checkOrder(ctx, eng, s, links); err != nil {
+			return nil, err
+		}
+	}
+	return eng.Resolve(ctx, s.m, links)
 }
