@@ -205,11 +205,13 @@ func TestUpsertsAgainstTwoUniqueIndexes(t *testing.T) {
 			s := newSynced(t, setup, plan.RenameColumn{Table: "users", From: "email", To: "email_address", SerializeInserts: serialize})
 			s.run(s.plans[0], plan.PhaseFinish)
 			gate, first, second := s.session(), s.session(), s.session()
-			waiting := func(want string) {
+			waiting := func(want string, done <-chan struct{}) {
 				t.Helper()
 				for s.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") != want {
-					if t.Context().Err() != nil {
-						t.Fatalf("%s sessions never waited", want)
+					select {
+					case <-done:
+						t.Fatalf("arbiter %s, serialize %v: an insert did not wait", arbiter, serialize)
+					default:
 					}
 				}
 			}
@@ -217,18 +219,23 @@ func TestUpsertsAgainstTwoUniqueIndexes(t *testing.T) {
 				return fmt.Sprintf("INSERT INTO users (%[1]s, n) VALUES ('x', %[2]d) ON CONFLICT (%[1]s) DO UPDATE SET n = users.n + 10", arbiter, n)
 			}
 			on(t, gate, "SELECT pg_advisory_lock(77)")
-			var wg sync.WaitGroup
 			var errFirst, errSecond error
-			wg.Go(func() { _, errFirst = first.ExecContext(t.Context(), upsert(1)) })
-			waiting("1")
+			start := func(c *sql.Conn, n int, err *error) <-chan struct{} {
+				done := make(chan struct{})
+				go func() { defer close(done); _, *err = c.ExecContext(t.Context(), upsert(n)) }()
+				return done
+			}
+			firstDone := start(first, 1, &errFirst)
+			waiting("1", firstDone)
+			secondDone := start(second, 2, &errSecond)
 			if serialize {
-				wg.Go(func() { _, errSecond = second.ExecContext(t.Context(), upsert(2)) })
-				waiting("2")
+				waiting("2", secondDone)
 			} else {
-				_, errSecond = second.ExecContext(t.Context(), upsert(2))
+				<-secondDone
 			}
 			on(t, gate, "SELECT pg_advisory_unlock(77)")
-			wg.Wait()
+			<-firstDone
+			<-secondDone
 			want, rows := "23505", "x x 2"
 			if serialize {
 				want, rows = "", "x x 11"
