@@ -22,7 +22,7 @@ func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQ
 func (c *counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // A start with nothing to do costs one round trip and its registration.
-func TestStartWithNothingToDoCostsTwoStatements(t *testing.T) {
+func TestIdleStartCostsTwoStatements(t *testing.T) {
 	t.Parallel()
 	s := scratch.Postgres(t)
 	users(t, s.DB, 1)
