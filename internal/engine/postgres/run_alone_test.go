@@ -41,10 +41,19 @@ func (w *world) building() int {
 	return get[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'CREATE%INDEX%'`)
 }
 
-// looked waits until somebody looks for a build that is at work.
-func (w *world) looked() {
+// looked waits until an engine has looked for its index twice and found somebody at
+// work, or stands in a lock queue behind him.
+func (w *world) looked(x *wire, queue int) {
 	w.Helper()
-	w.until("somebody looks for the index", `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT r.oid IS NOT NULL%'`)
+	looks := 0
+	for looks < 2 && get[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) <= queue {
+		for _, s := range x.take() {
+			if strings.HasPrefix(s.sql, "SELECT r.oid IS NOT NULL") {
+				looks++
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func TestRunAlone(t *testing.T) {
@@ -100,8 +109,9 @@ func TestIndexWhoseClientDied(t *testing.T) {
 	t.Run("the build succeeds", func(t *testing.T) {
 		t.Parallel()
 		w, r, oid, end := died(t)
-		done := later(func() error { return w.eng.Run(t.Context(), r) })
-		w.looked()
+		x := w.wire()
+		done := later(func() error { return x.eng.Run(t.Context(), r) })
+		w.looked(x, 1)
 		is(w, "builds", w.building(), 1)
 		end()
 		w.must(<-done)
@@ -123,9 +133,9 @@ func TestIndexWhoseClientDied(t *testing.T) {
 		if err := <-done; !w.eng.Disconnected(err) {
 			t.Fatalf("got %v", err)
 		}
-		done = later(func() error { return w.eng.Run(t.Context(), r) })
-		w.looked()
-		w.looked()
+		x = w.wire()
+		done = later(func() error { return x.eng.Run(t.Context(), r) })
+		w.looked(x, 1)
 		is(w, "builds", w.building(), 1)
 		free()
 		w.must(<-done)
@@ -135,8 +145,9 @@ func TestIndexWhoseClientDied(t *testing.T) {
 	t.Run("the build fails", func(t *testing.T) {
 		t.Parallel()
 		w, r, oid, end := died(t)
-		done := later(func() error { return w.eng.Run(t.Context(), r) })
-		w.looked()
+		x := w.wire()
+		done := later(func() error { return x.eng.Run(t.Context(), r) })
+		w.looked(x, 1)
 		w.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE%INDEX%'`)
 		w.waiting(1) // DROP INDEX CONCURRENTLY or the new build waits for the snapshot
 		end()
@@ -160,8 +171,9 @@ func TestIndexWhoseClientDied(t *testing.T) {
 		t.Parallel()
 		w, r, _, _ := died(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		done := later(func() error { return w.eng.Run(ctx, r) })
-		w.looked()
+		x := w.wire()
+		done := later(func() error { return x.eng.Run(ctx, r) })
+		w.looked(x, 1)
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
