@@ -199,10 +199,14 @@ func TestUpsertsAgainstTwoUniqueIndexes(t *testing.T) {
 	t.Parallel()
 	const setup = `CREATE FUNCTION gate(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN IF $1 = 1 THEN PERFORM pg_advisory_xact_lock_shared(77); END IF; RETURN $1; END';
 		CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text, n int);
-		CREATE INDEX ON users (gate(n)); ALTER TABLE users ADD UNIQUE (email)`
-	for _, arbiter := range []string{"email", "email_address"} {
+		CREATE INDEX ON users (gate(n)); `
+	for _, arbiter := range []string{"email", "email_address", "lower(email)"} {
 		for _, serialize := range []bool{false, true} {
-			s := newSynced(t, setup, plan.RenameColumn{Table: "users", From: "email", To: "email_address", SerializeInserts: serialize})
+			index, column, other := "ALTER TABLE users ADD UNIQUE (email)", arbiter, "x"
+			if arbiter == "lower(email)" {
+				index, column, other = "CREATE UNIQUE INDEX ON users (lower(email))", "email", "X"
+			}
+			s := newSynced(t, setup+index, plan.RenameColumn{Table: "users", From: "email", To: "email_address", SerializeInserts: serialize})
 			s.run(s.plans[0], plan.PhaseFinish)
 			gate, first, second := s.session(), s.session(), s.session()
 			waiting := func(want string, done <-chan struct{}) {
@@ -216,7 +220,8 @@ func TestUpsertsAgainstTwoUniqueIndexes(t *testing.T) {
 				}
 			}
 			upsert := func(n int) string {
-				return fmt.Sprintf("INSERT INTO users (%[1]s, n) VALUES ('x', %[2]d) ON CONFLICT (%[1]s) DO UPDATE SET n = users.n + 10", arbiter, n)
+				value := []string{"", "x", other}[n]
+				return fmt.Sprintf("INSERT INTO users (%s, n) VALUES ('%s', %d) ON CONFLICT (%s) DO UPDATE SET n = users.n + 10", column, value, n, arbiter)
 			}
 			on(t, gate, "SELECT pg_advisory_lock(77)")
 			var errFirst, errSecond error
@@ -236,7 +241,7 @@ func TestUpsertsAgainstTwoUniqueIndexes(t *testing.T) {
 			on(t, gate, "SELECT pg_advisory_unlock(77)")
 			<-firstDone
 			<-secondDone
-			want, rows := "23505", "x x 2"
+			want, rows := "23505", other+" "+other+" 2"
 			if serialize {
 				want, rows = "", "x x 11"
 			}
