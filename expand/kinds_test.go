@@ -177,6 +177,16 @@ func TestIndexBuildThatFailedIsTriedAgain(t *testing.T) {
 	}
 }
 
+// What was tried under the user's search_path runs under it.
+func TestIndexOverAFunctionOfTheUsersPath(t *testing.T) {
+	t.Parallel()
+	db := baselined(t, usersTable+"; CREATE FUNCTION norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.lower($1)'")
+	up(t, db, "0001_index.sql", "CREATE INDEX users_norm ON users (norm(email));")
+	if got := one[string](t, db, "SELECT pg_get_indexdef('users_norm'::regclass)"); got != "CREATE INDEX users_norm ON public.users USING btree (norm(email))" {
+		t.Errorf("index is %s", got)
+	}
+}
+
 func TestAsWrittenRunsOnceUnderTheUsersPath(t *testing.T) {
 	t.Parallel()
 	db := baselined(t, usersTable+"; CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)")

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -167,16 +166,17 @@ func (r *resolver) carryNotNull(s *subject, l plan.Link) {
 	r.step(set)
 }
 
-// carryNotNullName gives the NOT NULL the name that the old column's had. NOT NULL is
-// a constraint with a name from PostgreSQL 18 on; before, nothing is found.
-func (r *resolver) carryNotNullName(ctx context.Context, s *subject, old *schema.Column, l plan.Link, atDrop []string) ([]string, error) {
-	const named = "SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid = %s::pg_catalog.regclass AND contype = 'n' AND conkey = ARRAY[%s]::int2[]"
-	names, err := strings1(ctx, r.tx, fmt.Sprintf(named, literal(s.sql()), fmt.Sprint(old.Number)))
-	if err != nil || len(names) == 0 {
-		return atDrop, err
+// notNullName gives the new column's NOT NULL the name of the old one's. NOT NULL is a
+// constraint with a name from PostgreSQL 18 on; before, nothing is found and nothing
+// done, so that a plan is the same for every version.
+func notNullName(s *subject, l plan.Link) string {
+	named := func(column string) string {
+		return fmt.Sprintf("(SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid = %[1]s::pg_catalog.regclass AND contype = 'n' AND conkey = ARRAY[(SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = %[1]s::pg_catalog.regclass AND attname = %[2]s)]::int2[])",
+			literal(s.sql()), literal(column))
 	}
-	_, final := interim(names[0])
-	number := fmt.Sprintf("(SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = %s::pg_catalog.regclass AND attname = %s)", literal(s.sql()), literal(l.New))
-	return append(atDrop, "DO "+dollar(fmt.Sprintf("\nDECLARE now text := ("+named+");\nBEGIN\n  IF now <> %s THEN\n    EXECUTE pg_catalog.format('ALTER TABLE %%s RENAME CONSTRAINT %%I TO %%I', %s, now, %s);\n  END IF;\nEND\n",
-		literal(s.sql()), number, literal(final), literal(s.sql()), literal(final)))), nil
+	rename := func(from, to string) string {
+		return fmt.Sprintf("    EXECUTE pg_catalog.format('ALTER TABLE %%s RENAME CONSTRAINT %%I TO %%I', %s, %s, %s);\n", literal(s.sql()), from, to)
+	}
+	return "DO " + dollar(fmt.Sprintf("\nDECLARE was text := %s;\n  now text := %s;\nBEGIN\n  IF was IS NOT NULL AND now IS NOT NULL THEN\n%s%s  END IF;\nEND\n",
+		named(l.Hidden), named(l.New), rename("was", "pg_catalog.left(was, 50) || '~old'"), rename("now", "was")))
 }

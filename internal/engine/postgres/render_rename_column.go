@@ -36,9 +36,6 @@ func (r *resolver) renameColumn(ctx context.Context, c plan.RenameColumn) error 
 	}
 	r.expandRename(s, old, l)
 	carried := r.carryOver(s, old, after, l)
-	if carried.atDrop, err = r.carryNotNullName(ctx, s, old, l, carried.atDrop); err != nil {
-		return err
-	}
 	r.contractRename(s, old, l, carried)
 	r.undoRename(s, l)
 	key := s.Key()
@@ -148,6 +145,9 @@ func (r *resolver) contractRename(s *subject, old *schema.Column, l plan.Link, c
 	}
 	if old.DefaultClass == schema.DefaultVolatile {
 		drop = append(drop, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s", s.sql(), ident(l.New), old.Default))
+	}
+	if old.NotNull {
+		drop = append(drop, notNullName(s, l))
 	}
 	drop = append(drop, fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", s.sql(), ident(l.Hidden)))
 	drop = append(drop, carried.atDrop...)

@@ -187,6 +187,7 @@ func (r *resolver) createIndex(ctx context.Context, c plan.CreateIndex) error {
 		return nil
 	}
 	r.indexStep(plan.PhaseExpand, s, c.Unique, c.Name, c.Definition)
+	r.p.Steps[len(r.p.Steps)-1].UserPath = true // the definition is the user's, and was tried so
 	r.p.Steps[len(r.p.Steps)-1].Undo = "DROP INDEX CONCURRENTLY " + qualified(s.Schema, c.Name)
 	r.step(plan.Step{Phase: plan.PhaseUndo, Change: r.n, Title: "drop index " + c.Name, Lock: lockcheck.LockShareUpdateExclusive, Relation: s.sql(),
 		Statements: []string{"DROP INDEX CONCURRENTLY IF EXISTS " + qualified(s.Schema, c.Name)},

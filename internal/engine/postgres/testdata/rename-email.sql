@@ -155,6 +155,16 @@ SET LOCAL statement_timeout = '10000ms';
 LOCK TABLE "public"."users" IN ACCESS EXCLUSIVE MODE;
 DROP TRIGGER IF EXISTS "~phased_sync" ON "public"."users";
 DROP FUNCTION IF EXISTS "phased"."sync public.users"();
+DO $phased$
+DECLARE was text := (SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid = '"public"."users"'::pg_catalog.regclass AND contype = 'n' AND conkey = ARRAY[(SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = '"public"."users"'::pg_catalog.regclass AND attname = 'email~hidden')]::int2[]);
+  now text := (SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid = '"public"."users"'::pg_catalog.regclass AND contype = 'n' AND conkey = ARRAY[(SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = '"public"."users"'::pg_catalog.regclass AND attname = 'email_address')]::int2[]);
+BEGIN
+  IF was IS NOT NULL AND now IS NOT NULL THEN
+    EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', '"public"."users"', was, pg_catalog.left(was, 50) || '~old');
+    EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', '"public"."users"', now, was);
+  END IF;
+END
+$phased$;
 ALTER TABLE "public"."users" DROP COLUMN "email~hidden";
 ALTER TABLE "public"."users" RENAME CONSTRAINT "users_email_key~new" TO "users_email_key";
 ALTER INDEX "public"."users_lower_idx~new" RENAME TO "users_lower_idx";
