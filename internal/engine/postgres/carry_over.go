@@ -178,5 +178,5 @@ func notNullName(s *subject, l plan.Link) string {
 		return fmt.Sprintf("    EXECUTE pg_catalog.format('ALTER TABLE %%s RENAME CONSTRAINT %%I TO %%I', %s, %s, %s);\n", literal(s.sql()), from, to)
 	}
 	return "DO " + dollar(fmt.Sprintf("\nDECLARE was text := %s;\n  now text := %s;\nBEGIN\n  IF was IS NOT NULL AND now IS NOT NULL THEN\n%s%s  END IF;\nEND\n",
-		named(l.Hidden), named(l.New), rename("was", "pg_catalog.left(was, 50) || '~old'"), rename("now", "was")))
+		named(l.Hidden), named(l.New), rename("was", "'phased~' || pg_catalog.md5(was)"), rename("now", "was")))
 }

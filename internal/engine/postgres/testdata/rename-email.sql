@@ -160,7 +160,7 @@ DECLARE was text := (SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid
   now text := (SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid = '"public"."users"'::pg_catalog.regclass AND contype = 'n' AND conkey = ARRAY[(SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = '"public"."users"'::pg_catalog.regclass AND attname = 'email_address')]::int2[]);
 BEGIN
   IF was IS NOT NULL AND now IS NOT NULL THEN
-    EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', '"public"."users"', was, pg_catalog.left(was, 50) || '~old');
+    EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', '"public"."users"', was, 'phased~' || pg_catalog.md5(was));
     EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', '"public"."users"', now, was);
   END IF;
 END
