@@ -2,9 +2,10 @@ package bench
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
-	"testing"
 	"text/tabwriter"
 	"time"
 )
@@ -16,7 +17,8 @@ const pairs = 9
 type result struct {
 	name           string
 	with, without  []time.Duration
-	walWith, walWo float64 // bytes a row
+	cpu            []float64 // with/without, of the server's process; empty where that cannot be read
+	walWith, walWo float64   // bytes a row
 }
 
 // ratios gives the quartiles of with/without, each pair divided by itself.
@@ -30,6 +32,14 @@ func (r result) ratios() (p25, median, p75 float64) {
 	return at(0.25), at(0.5), at(0.75)
 }
 
+// cpuRatio is the median of the processor time's ratios.
+func (r result) cpuRatio() string {
+	if len(r.cpu) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", slices.Sorted(slices.Values(r.cpu))[len(r.cpu)/2])
+}
+
 func median(d []time.Duration) time.Duration {
 	d = slices.Sorted(slices.Values(d))
 	return d[len(d)/2]
@@ -38,41 +48,65 @@ func median(d []time.Duration) time.Duration {
 func table(title string, results []result) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "ratio\tp25\tp75\twithout\tWAL without\tWAL with\t  %s\n", title)
+	fmt.Fprintf(w, "ratio\tp25\tp75\tCPU ratio\twithout\tWAL without\tWAL with\t  %s\n", title)
 	for _, r := range results {
 		p25, m, p75 := r.ratios()
-		fmt.Fprintf(w, "%.2f\t%.2f\t%.2f\t%s\t%.0f B/row\t%.0f B/row\t  %s\n", m, p25, p75, median(r.without).Round(10*time.Microsecond), r.walWo, r.walWith, r.name)
+		fmt.Fprintf(w, "%.2f\t%.2f\t%.2f\t%s\t%s\t%.0f B/row\t%.0f B/row\t  %s\n", m, p25, p75, r.cpuRatio(), median(r.without).Round(10*time.Microsecond), r.walWo, r.walWith, r.name)
 	}
 	_ = w.Flush()
 	return b.String()
 }
 
-// measure runs with and without in turns, the first one changing, and rest between.
-func measure(b *testing.B, r *result, rest func(), wal func() int64, rows int, with, without func()) {
-	b.Helper()
-	time1 := func(f func()) (time.Duration, float64) {
-		before, begin := wal(), time.Now()
+// server asks the server's process for its counters.
+type server struct {
+	wal func() int64         // bytes written so far
+	cpu func() time.Duration // processor time so far; 0: not known
+}
+
+// processorTime reads what the process has used, where the system tells (Linux).
+func processorTime(pid int) time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+	if err != nil {
+		return 0
+	}
+	used, _, _ := strings.Cut(string(b), " ")
+	ns, _ := strconv.ParseInt(used, 10, 64)
+	return time.Duration(ns)
+}
+
+// measure runs with and without in turns, the first one changing, with rest before
+// each pair.
+func measure(r *result, s server, rest func(), rows int, with, without func()) {
+	type cost struct {
+		took, cpu time.Duration
+		wal       float64
+	}
+	one := func(f func()) (c cost) {
+		wal, cpu, begin := s.wal(), s.cpu(), time.Now()
 		f()
-		took := time.Since(begin)
-		return took, float64(wal()-before) / float64(rows)
+		c.took = time.Since(begin)
+		c.cpu = s.cpu() - cpu
+		c.wal = float64(s.wal()-wal) / float64(rows)
+		return c
 	}
 	var walWith, walWithout []float64
+	rest()
 	with()
 	without()
 	for i := range pairs {
 		rest()
-		order := []bool{true, false}
-		if i%2 == 1 {
-			order = []bool{false, true}
+		var a, b cost
+		if i%2 == 0 {
+			a = one(with)
+			b = one(without)
+		} else {
+			b = one(without)
+			a = one(with)
 		}
-		for _, w := range order {
-			if w {
-				took, bytes := time1(with)
-				r.with, walWith = append(r.with, took), append(walWith, bytes)
-			} else {
-				took, bytes := time1(without)
-				r.without, walWithout = append(r.without, took), append(walWithout, bytes)
-			}
+		r.with, r.without = append(r.with, a.took), append(r.without, b.took)
+		walWith, walWithout = append(walWith, a.wal), append(walWithout, b.wal)
+		if a.cpu > 0 && b.cpu > 0 {
+			r.cpu = append(r.cpu, a.cpu.Seconds()/b.cpu.Seconds())
 		}
 	}
 	slices.Sort(walWith)
