@@ -17,8 +17,8 @@ import (
 // RollbackConfig adjusts a rollback. The zero value is useful.
 type RollbackConfig struct {
 	// Force says why the rollback should go on although an instance that counts on the
-	// new side is running, or although rows that new code wrote go with an added column
-	// or table. It is recorded. It never loses a write to a column that has an old side.
+	// new side is running, although rows that new code wrote go with an added column or
+	// table, or although somebody has disabled or changed the sync. It is recorded.
 	Force       string
 	LockTimeout time.Duration // default: the plan's own
 	LockRetry   time.Duration // how long to try for a lock; default 1 min
@@ -151,7 +151,18 @@ func mayRollBack(ctx context.Context, eng engine.Engine, name string, cfg Rollba
 	if err != nil {
 		return nil, nil, err
 	}
-	if reasons = append(reasons, loss...); len(reasons) > 0 {
+	reasons = append(reasons, loss...)
+	if len(p.Links()) > 0 && row.State != engine.StateExpanding {
+		// Dropping the new side loses nothing only while the old side has it all.
+		health, err := eng.Health(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !health.OK {
+			reasons = append(reasons, fmt.Sprintf("writes of new code may be missing on the old side: %s (%s)", health.Problem, health.Way))
+		}
+	}
+	if len(reasons) > 0 {
 		return nil, nil, &InUseError{name, reasons}
 	}
 	return row, p, nil

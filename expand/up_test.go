@@ -142,3 +142,27 @@ func TestUpExpandsARenameAndRollbackTakesItBack(t *testing.T) {
 		t.Fatalf("state is %s after resume and Up", got)
 	}
 }
+
+// While somebody has disabled the sync, what new code wrote may stand in the new
+// column only: a rollback would lose it.
+func TestRollbackIsRefusedWhileTheSyncIsDisabled(t *testing.T) {
+	t.Parallel()
+	db := scratch.Postgres(t).DB
+	users(t, db, 1)
+	m := migrator(t, db, config(), "0001_rename.sql", renameEmail)
+	if err := m.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, db, "ALTER TABLE users DISABLE TRIGGER USER", "UPDATE users SET email_address = 'only here'")
+	_, err := m.Rollback(t.Context(), "0001_rename", expand.RollbackConfig{})
+	var used *expand.InUseError
+	if !errors.As(err, &used) || !strings.Contains(err.Error(), "may be missing on the old side") {
+		t.Fatalf("got %v, want an InUseError", err)
+	}
+	if got := one[string](t, db, "SELECT email_address FROM users"); got != "only here" {
+		t.Errorf("new code's write is %q", got)
+	}
+	if _, err := m.Rollback(t.Context(), "0001_rename", expand.RollbackConfig{Force: "looked at by hand"}); err != nil {
+		t.Fatal(err)
+	}
+}
