@@ -38,8 +38,7 @@ func (e *Engine) Compose(schemaName, table string, links []plan.Link) []string {
 	return []string{
 		lock,
 		"SET LOCAL search_path TO pg_catalog, pg_temp", // the WHEN clause keeps the operators it finds
-		// Its operators and types are the server's own, whatever the writer's search_path.
-		fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS %s", f, dollar(syncBody(links))),
+		fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql%s AS %s", f, syncPath(links), dollar(syncBody(links))),
 		drop,
 		fmt.Sprintf("CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW%s EXECUTE FUNCTION %s()", ident(syncTrigger), t, syncWhen(links), f),
 		// ALWAYS: writers with session_replication_role = replica are kept in step too.
@@ -60,13 +59,22 @@ func syncWhen(links []plan.Link) string {
 // differ is I2 turned around: the two sides of a link are out of step. Without
 // expressions they are compared by their stored image; where the type's = is identity
 // that is used, because it is cheaper. It takes its = from the search_path, which is
-// ours in the trigger.
+// ours when the trigger is created; its tree is small, and the server reads it for
+// every statement.
 func differ(l plan.Link, old, new string) string {
+	if l.ImageEqual && !expresses(l) {
+		return fmt.Sprintf("%s IS DISTINCT FROM %s", new, old)
+	}
+	return differs(l, old, new)
+}
+
+// differs is the same under anybody's search_path.
+func differs(l plan.Link, old, new string) string {
 	switch {
 	case expresses(l):
 		return fmt.Sprintf("NOT %s(%s, %s)", stepFunction(l), old, new)
 	case l.ImageEqual:
-		return fmt.Sprintf("%s IS DISTINCT FROM %s", new, old)
+		return fmt.Sprintf("((%s OPERATOR(pg_catalog.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))", new, old, new, old)
 	}
 	return imageDiffers(new, old)
 }
@@ -78,16 +86,24 @@ func imageDiffers(a, b string) string {
 // outOfStep is the one predicate as a filter over a table: the backfill's, the
 // verification's and the repair's. alias qualifies the columns; it is quoted here.
 func outOfStep(l plan.Link, alias string) string {
-	old, new := ident(alias)+"."+ident(l.Old), ident(alias)+"."+ident(l.New)
-	if l.ImageEqual && !expresses(l) { // in anybody's search_path
-		return fmt.Sprintf("((%s OPERATOR(pg_catalog.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))", new, old, new, old)
-	}
-	return differ(l, old, new)
+	return differs(l, ident(alias)+"."+ident(l.Old), ident(alias)+"."+ident(l.New))
 }
 
 // fillValue is what the backfill writes into the new column. It raises where up does.
 func fillValue(l plan.Link, alias string) string {
 	return carryUp(l, ident(alias)+"."+ident(l.Old))
+}
+
+// syncPath pins the search_path of the function where a default has to be read in it:
+// its operators and types are the server's own, whatever the writer's path. All else
+// in the function is qualified, because pinning costs.
+func syncPath(links []plan.Link) string {
+	for _, l := range links {
+		if l.Default != "" {
+			return " SET search_path TO pg_catalog, pg_temp"
+		}
+	}
+	return ""
 }
 
 // syncBody is the trigger's function: first every down, newest change to oldest,
@@ -111,18 +127,17 @@ func syncBody(links []plan.Link) string {
 // server evaluates under the same settings as the writer's own.
 func downPass(b *strings.Builder, l plan.Link) {
 	old, new := "NEW."+ident(l.Old), "NEW."+ident(l.New)
-	def := l.Default
-	if def == "" {
-		def = "NULL"
+	set := new + " IS DISTINCT FROM NULL" // IS NOT NULL says no of ROW(1, NULL)
+	if l.Default != "" {
+		set = imageDiffers(new, fmt.Sprintf("CAST((%s) AS %s)", l.Default, l.Type))
 	}
 	// CASE: OLD cannot be looked at on INSERT. In parentheses: PL/pgSQL ends an IF's
 	// condition at the first THEN outside of them.
-	written := fmt.Sprintf("(CASE WHEN TG_OP = 'INSERT' THEN %s ELSE %s END)",
-		imageDiffers(new, fmt.Sprintf("CAST((%s) AS %s)", def, l.Type)), imageDiffers(new, "OLD."+ident(l.New)))
-	fmt.Fprintf(b, "  -- %s: %s -> %s\n  IF %s AND %s THEN\n", comment(l.ID), comment(l.New), comment(l.Old), differ(l, old, new), written)
+	written := fmt.Sprintf("(CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN %s ELSE %s END)", set, imageDiffers(new, "OLD."+ident(l.New)))
+	fmt.Fprintf(b, "  -- %s: %s -> %s\n  IF %s AND %s THEN\n", comment(l.ID), comment(l.New), comment(l.Old), differs(l, old, new), written)
 	if expresses(l) {
 		// New code is refused when old code could not read what it wrote.
-		fmt.Fprintf(b, "    BEGIN\n      %s := %s;\n    EXCEPTION WHEN %s THEN\n      RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = %s || SQLERRM, HINT = %s;\n    END;\n",
+		fmt.Fprintf(b, "    BEGIN\n      %s := %s;\n    EXCEPTION WHEN %s THEN\n      RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = pg_catalog.concat(%s, SQLERRM), HINT = %s;\n    END;\n",
 			old, carryDown(l, new), anyError, codeRefusedNew,
 			literal(fmt.Sprintf("phased: migration %s: the value written to %s cannot be carried to %s, which old code still reads: ", l.Migration, l.New, l.Old)),
 			literal("write a value that the migration's down expression can carry, or contract the migration first"))
@@ -139,11 +154,11 @@ const anyError = "OTHERS OR ASSERT_FAILURE"
 // backfill has not reached.
 func upPass(b *strings.Builder, l plan.Link) {
 	old, new := "NEW."+ident(l.Old), "NEW."+ident(l.New)
-	fmt.Fprintf(b, "  -- %s: %s -> %s\n  IF %s THEN\n", comment(l.ID), comment(l.Old), comment(l.New), differ(l, old, new))
+	fmt.Fprintf(b, "  -- %s: %s -> %s\n  IF %s THEN\n", comment(l.ID), comment(l.Old), comment(l.New), differs(l, old, new))
 	// Evidence that the old side is in use: its own image changed, so this is no
 	// healing.
 	if l.Evidence != "" {
-		fmt.Fprintf(b, "    IF (CASE WHEN TG_OP = 'INSERT' THEN true ELSE %s END) THEN\n      PERFORM pg_catalog.nextval(%s::pg_catalog.regclass);\n    END IF;\n",
+		fmt.Fprintf(b, "    IF (CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN true ELSE %s END) THEN\n      PERFORM pg_catalog.nextval(%s::pg_catalog.regclass);\n    END IF;\n",
 			imageDiffers(old, "OLD."+ident(l.Old)), literal(l.Evidence))
 	}
 	if expresses(l) {
@@ -168,9 +183,9 @@ func serialize(b *strings.Builder, l plan.Link, value string) {
 	if l.ImageEqual || textLike(l.Type) {
 		// Text that citext, a collation or an index on lower() takes for equal differs in
 		// case, or is equal for the hash function too.
-		key = fmt.Sprintf("%s || pg_catalog.lower(%s::pg_catalog.text)", literal(l.ID+" "), value)
+		key = fmt.Sprintf("pg_catalog.textcat(%s, pg_catalog.lower(%s::pg_catalog.text))", literal(l.ID+" "), value)
 	}
-	fmt.Fprintf(b, "  IF TG_OP = 'INSERT' THEN\n    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0));\n  END IF;\n", key)
+	fmt.Fprintf(b, "  IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN\n    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0));\n  END IF;\n", key)
 }
 
 func textLike(typ string) bool {

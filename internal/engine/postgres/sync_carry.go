@@ -42,14 +42,15 @@ func carryFunctions(l plan.Link) []string {
 	if !expresses(l) {
 		return nil
 	}
-	// use_column: a column may be called found, which PL/pgSQL has a variable for.
+	// The expression's column is a variable of an inner block: so it may be called found,
+	// which PL/pgSQL has one for already, and the expression is evaluated without a query.
 	create := func(name, args, result, body string) string {
 		return fmt.Sprintf("CREATE OR REPLACE FUNCTION %s(%s) RETURNS %s LANGUAGE plpgsql STABLE %s AS %s", name, args, result, pins,
 			dollar("\n#variable_conflict use_column\nBEGIN\n"+body+"END\n"))
 	}
 	out := []string{
-		create(upFunction(l), l.OldType, l.Type, "  RETURN "+up(l, "$1")+";\n"),
-		create(downFunction(l), l.Type, l.OldType, "  RETURN "+down(l, "$1")+";\n"),
+		create(upFunction(l), l.OldType, l.Type, fmt.Sprintf("  DECLARE %s %s := $1;\n  BEGIN\n    RETURN %s;\n  END;\n", ident(oldName(l)), l.OldType, as(l.Up, oldName(l), l.Type))),
+		create(downFunction(l), l.Type, l.OldType, fmt.Sprintf("  DECLARE %s %s := $1;\n  BEGIN\n    RETURN %s;\n  END;\n", ident(l.New), l.Type, as(l.Down, l.New, l.OldType))),
 		create(stepFunction(l), l.OldType+", "+l.Type, "boolean", stepBody(l)),
 	}
 	// Writers call them, and default privileges may leave PUBLIC out.
@@ -79,22 +80,39 @@ func dropCarryFunctions(l plan.Link) []string {
 	return out
 }
 
+// as is an expression over a variable in the type it is carried to.
+func as(expr, variable, typ string) string {
+	if expr == "" {
+		return ident(variable)
+	}
+	return fmt.Sprintf("CAST((%s) AS %s)", expr, typ)
+}
+
 // stepBody is I2: new is identical to up(old), or old is identical to down(new) and
 // a null new counts only where up(old) is null. An expression that raises decides
 // nothing, and the other one is still asked.
 func stepBody(l plan.Link) string {
 	old, new := "$1", "$2"
-	return fmt.Sprintf(`  BEGIN
-    IF %s THEN
+	upOld, downNew := as(l.Up, oldName(l), l.Type), as(l.Down, l.New, l.OldType)
+	return fmt.Sprintf(`  DECLARE %[1]s %[2]s := $1;
+  BEGIN
+    IF %[3]s THEN
       RETURN true;
+    ELSIF $2 IS NOT DISTINCT FROM NULL AND %[4]s IS DISTINCT FROM NULL THEN
+      RETURN false;
     END IF;
-  EXCEPTION WHEN %s THEN
-    NULL;
+  EXCEPTION WHEN %[5]s THEN
+    IF $2 IS NOT DISTINCT FROM NULL THEN
+      RETURN false;
+    END IF;
   END;
-  RETURN %s AND (%s IS NOT NULL OR %s IS NULL);
-EXCEPTION WHEN %s THEN
-  RETURN false;
-`, imageEqual(new, up(l, old)), anyError, imageEqual(old, down(l, new)), new, up(l, old), anyError)
+  DECLARE %[6]s %[7]s := $2;
+  BEGIN
+    RETURN %[8]s;
+  EXCEPTION WHEN %[5]s THEN
+    RETURN false;
+  END;
+`, ident(oldName(l)), l.OldType, imageEqual(new, upOld), upOld, anyError, ident(l.New), l.Type, imageEqual(old, downNew))
 }
 
 func imageEqual(a, b string) string {
