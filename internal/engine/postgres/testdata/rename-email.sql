@@ -19,12 +19,12 @@ SET LOCAL search_path TO pg_catalog, pg_temp;
 CREATE OR REPLACE FUNCTION "phased"."sync public.users"() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $phased$
 BEGIN
   -- 0000/1: email_address -> email
-  IF NEW."email_address" IS DISTINCT FROM NEW."email" AND (CASE WHEN TG_OP = 'INSERT' THEN pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(CAST(('nobody'::text) AS text))) ELSE pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(OLD."email_address")) END) THEN
+  IF ((NEW."email_address" OPERATOR(pg_catalog.=) NEW."email") IS NOT TRUE AND (NEW."email_address" IS NOT NULL OR NEW."email" IS NOT NULL)) AND (CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(CAST(('nobody'::text) AS text))) ELSE pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(OLD."email_address")) END) THEN
     NEW."email" := NEW."email_address";
   END IF;
   -- 0000/1: email -> email_address
-  IF NEW."email_address" IS DISTINCT FROM NEW."email" THEN
-    IF (CASE WHEN TG_OP = 'INSERT' THEN true ELSE pg_catalog.record_image_ne(ROW(NEW."email"), ROW(OLD."email")) END) THEN
+  IF ((NEW."email_address" OPERATOR(pg_catalog.=) NEW."email") IS NOT TRUE AND (NEW."email_address" IS NOT NULL OR NEW."email" IS NOT NULL)) THEN
+    IF (CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN true ELSE pg_catalog.record_image_ne(ROW(NEW."email"), ROW(OLD."email")) END) THEN
       PERFORM pg_catalog.nextval('"phased"."old writes 0000/1"'::pg_catalog.regclass);
     END IF;
     NEW."email_address" := NEW."email";
@@ -127,12 +127,12 @@ SET LOCAL search_path TO pg_catalog, pg_temp;
 CREATE OR REPLACE FUNCTION "phased"."sync public.users"() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $phased$
 BEGIN
   -- 0000/1: email_address -> email~hidden
-  IF NEW."email_address" IS DISTINCT FROM NEW."email~hidden" AND (CASE WHEN TG_OP = 'INSERT' THEN pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(CAST(('nobody'::text) AS text))) ELSE pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(OLD."email_address")) END) THEN
+  IF ((NEW."email_address" OPERATOR(pg_catalog.=) NEW."email~hidden") IS NOT TRUE AND (NEW."email_address" IS NOT NULL OR NEW."email~hidden" IS NOT NULL)) AND (CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(CAST(('nobody'::text) AS text))) ELSE pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(OLD."email_address")) END) THEN
     NEW."email~hidden" := NEW."email_address";
   END IF;
   -- 0000/1: email~hidden -> email_address
-  IF NEW."email_address" IS DISTINCT FROM NEW."email~hidden" THEN
-    IF (CASE WHEN TG_OP = 'INSERT' THEN true ELSE pg_catalog.record_image_ne(ROW(NEW."email~hidden"), ROW(OLD."email~hidden")) END) THEN
+  IF ((NEW."email_address" OPERATOR(pg_catalog.=) NEW."email~hidden") IS NOT TRUE AND (NEW."email_address" IS NOT NULL OR NEW."email~hidden" IS NOT NULL)) THEN
+    IF (CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN true ELSE pg_catalog.record_image_ne(ROW(NEW."email~hidden"), ROW(OLD."email~hidden")) END) THEN
       PERFORM pg_catalog.nextval('"phased"."old writes 0000/1"'::pg_catalog.regclass);
     END IF;
     NEW."email_address" := NEW."email~hidden";
@@ -186,12 +186,12 @@ SET LOCAL search_path TO pg_catalog, pg_temp;
 CREATE OR REPLACE FUNCTION "phased"."sync public.users"() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $phased$
 BEGIN
   -- 0000/1: email_address -> email
-  IF NEW."email_address" IS DISTINCT FROM NEW."email" AND (CASE WHEN TG_OP = 'INSERT' THEN pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(CAST(('nobody'::text) AS text))) ELSE pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(OLD."email_address")) END) THEN
+  IF ((NEW."email_address" OPERATOR(pg_catalog.=) NEW."email") IS NOT TRUE AND (NEW."email_address" IS NOT NULL OR NEW."email" IS NOT NULL)) AND (CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(CAST(('nobody'::text) AS text))) ELSE pg_catalog.record_image_ne(ROW(NEW."email_address"), ROW(OLD."email_address")) END) THEN
     NEW."email" := NEW."email_address";
   END IF;
   -- 0000/1: email -> email_address
-  IF NEW."email_address" IS DISTINCT FROM NEW."email" THEN
-    IF (CASE WHEN TG_OP = 'INSERT' THEN true ELSE pg_catalog.record_image_ne(ROW(NEW."email"), ROW(OLD."email")) END) THEN
+  IF ((NEW."email_address" OPERATOR(pg_catalog.=) NEW."email") IS NOT TRUE AND (NEW."email_address" IS NOT NULL OR NEW."email" IS NOT NULL)) THEN
+    IF (CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN true ELSE pg_catalog.record_image_ne(ROW(NEW."email"), ROW(OLD."email")) END) THEN
       PERFORM pg_catalog.nextval('"phased"."old writes 0000/1"'::pg_catalog.regclass);
     END IF;
     NEW."email_address" := NEW."email";
