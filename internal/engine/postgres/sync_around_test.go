@@ -94,6 +94,7 @@ func TestSyncUnderAnySettings(t *testing.T) {
 	}
 	// Expressions over what those settings change.
 	for _, l := range []plan.Link{
+		{OldType: "text", Type: "text", ImageEqual: true},
 		{OldType: "text", Type: "text", ImageEqual: true, Default: "'d'::text", Serialize: true},
 		{OldType: "text", Type: "text", Up: `lower(o) || '\x'`, Down: `left(w, -2)`},
 		{OldType: "timestamptz", Type: "text", Up: "o::text", Down: "w::timestamptz"},

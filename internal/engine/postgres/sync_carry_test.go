@@ -74,6 +74,8 @@ func TestNewCodeIsRefusedWhereOldCodeCouldNotRead(t *testing.T) {
 			t.Errorf("%s: %s", statement, text)
 		}
 	}
+	s.exec(hostile)
+	s.fails(codeRefusedNew, "SET LOCAL search_path = evil, pg_catalog, public; UPDATE t SET w = 'ten'")
 	s.want("1 10 10, 2 20 20", "SELECT id, o, w FROM t ORDER BY 1")
 	s.exec("UPDATE t SET w = '007' WHERE id = 1; UPDATE t SET o = 8 WHERE id = 2; UPDATE t SET n = 1; INSERT INTO t (id, w) VALUES (3, NULL)")
 	s.want("1 7 007, 2 8 8, 3 - -", "SELECT id, o, w FROM t ORDER BY 1")
