@@ -133,10 +133,17 @@ func benchSync(b *testing.B, s *scratch.Server, sh shape) {
 	control := result{name: "control: update of another column, one statement, no sync on either side"}
 	measure(&control, counters, rest, sh.rows, bigger(other)("control"), bigger(other)("control2"))
 	results = append(results, control)
+	// What any trigger costs: the server locks a row before it looks at WHEN.
+	exec("CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER nothing BEFORE UPDATE ON control FOR EACH ROW WHEN (false) EXECUTE FUNCTION nothing()")
+	floor := result{name: "floor: the same with a trigger that never fires, WHEN (false)"}
+	measure(&floor, counters, rest, sh.rows, bigger(other)("control"), bigger(other)("control2"))
+	results = append(results, floor)
 
 	bench("update of another column, one statement", sh.rows, bigger(other))
+	whole := results[len(results)-1]
 	bench("update of another column, statements of one row", sh.loops, loop(other))
 	bench("update of another column, transactions of one row", sh.single, transactions(other))
+	single := results[len(results)-1]
 	bench("update of the column, one statement", sh.rows, bigger(email))
 	bench("update of the column, statements of one row", sh.loops, loop(email))
 	bench("update of the column, transactions of one row", sh.single, transactions(email))
@@ -146,15 +153,20 @@ func benchSync(b *testing.B, s *scratch.Server, sh shape) {
 			exec(fmt.Sprintf("INSERT INTO %[1]s (id, email, name) SELECT (SELECT max(id) FROM %[1]s) + g, %[2]s, 'name of ' || g FROM generate_series(1, %[3]d) g", t, sh.email, sh.rows))
 		}
 	})
-	_, ratio, _ := results[1].ratios()
+	_, ratio, _ := single.ratios()
 	b.ReportMetric(ratio, "ratio")
 	fmt.Printf("\nserver version %d, %d pairs\n%s", d.Version, pairs, table(sh.name, results))
 	if sh.name == "narrow" {
-		verdict := "yes"
-		if ratio > 1.2 {
-			verdict = "NO"
+		verdict := func(r result) string {
+			_, m, _ := r.ratios()
+			if m > 1.2 {
+				return fmt.Sprintf("NO (%.2f)", m)
+			}
+			return fmt.Sprintf("yes (%.2f)", m)
 		}
-		fmt.Printf("update of another column, narrow, costs at most 1.2: %s (%.2f; processor time %s)\n", verdict, ratio, results[1].cpuRatio())
+		_, least, _ := floor.ratios()
+		fmt.Printf("update of another column, narrow, costs at most 1.2: a transaction a row, as clients write: %s; one statement for all rows: %s, where an empty trigger costs %.2f\n",
+			verdict(single), verdict(whole), least)
 	}
 }
 
