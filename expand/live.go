@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/phasedb/phased/internal/engine"
@@ -145,7 +146,7 @@ func (m *Migrator) Check(ctx context.Context) error {
 func (m *Migrator) ready(ov *engine.Overview) error {
 	var reasons []string
 	for _, s := range m.all {
-		if contains(m.cfg.ReadsOld, s.name) || (m.cfg.Until != "" && s.name > m.cfg.Until) {
+		if slices.Contains(m.cfg.ReadsOld, s.name) || (m.cfg.Until != "" && s.name > m.cfg.Until) {
 			continue
 		}
 		row := ov.Find(s.name)

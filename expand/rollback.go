@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,7 +144,7 @@ func mayRollBack(ctx context.Context, eng engine.Engine, name string, cfg Rollba
 		return nil, nil, err
 	}
 	for _, in := range instances {
-		if in.Alive && contains(in.Lines, name) {
+		if in.Alive && slices.Contains(in.Lines, name) {
 			reasons = append(reasons, fmt.Sprintf("instance %s %s on %s embeds its contract line", in.App, in.Version, in.Host))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/phasedb/phased/backfill"
 	"github.com/phasedb/phased/expand/plan"
@@ -278,7 +279,7 @@ func (m *Migrator) directly(ov *engine.Overview, s *source, links []plan.Link) b
 			return false
 		}
 	}
-	return !contracts(s.m) || contains(m.lines, s.name)
+	return !contracts(s.m) || slices.Contains(m.lines, s.name)
 }
 
 // contracts reports whether a migration leaves an old side behind.
@@ -341,13 +342,4 @@ func expandedState(p *Plan) State {
 		return engine.StateVerified
 	}
 	return engine.StateComplete
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/phasedb/phased/expand/plan"
 )
 
 // ident quotes an identifier, always.
@@ -41,7 +43,7 @@ func literals(list []string) string {
 }
 
 // maxName is the longest identifier in bytes that PostgreSQL keeps (NAMEDATALEN - 1).
-const maxName = 63
+const maxName = plan.MaxNameBytes
 
 // shortName returns prefix+s+suffix, cut to what PostgreSQL keeps. What is cut is
 // replaced by a hash of the whole, so that names that differ stay different.

@@ -248,7 +248,7 @@ func (r *resolver) checkTable(s *subject) bool {
 	return len(r.problems) == before
 }
 
-// inFlight refuses a change that another one in flight on the same table does not allow.
+// linked lists the pairs of columns in flight on the table.
 func (r *resolver) linked(s *subject) []plan.Link {
 	var out []plan.Link
 	for _, l := range r.links {
