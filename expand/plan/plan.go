@@ -12,8 +12,12 @@ import (
 // Dialect names a family of servers.
 type Dialect string
 
-// DialectPostgres is PostgreSQL, from version 13 on.
-const DialectPostgres Dialect = "postgres"
+// The families of servers.
+const (
+	DialectPostgres Dialect = "postgres" // PostgreSQL, from version 13 on
+	DialectMySQL    Dialect = "mysql"    // MySQL, from version 8.4 on
+	DialectMariaDB  Dialect = "mariadb"  // MariaDB, from version 10.11 on
+)
 
 // Format is the version of the plan file's form.
 const Format = 1
