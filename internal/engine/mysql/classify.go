@@ -85,8 +85,8 @@ func (e *Engine) Disconnected(err error) bool {
 	case 0:
 	case 1053, // server shutdown in progress
 		1077, 1079, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1184, // network, aborted connection
-		1927, // connection was killed
-		1317, // query execution was interrupted
+		1927,             // connection was killed
+		1317,             // query execution was interrupted
 		3032, 3058, 3169, // session or server was killed
 		4031: // disconnected by the server because of inactivity
 		return true
