@@ -3,12 +3,13 @@ package lockcheck
 import "fmt"
 
 // LockMode is a table lock mode, weakest first, so that modes compare with <.
-// The values are PostgreSQL's eight modes (manual, section 13.3.1); LockNone
-// is the zero value and means that no lock on a table in use is taken.
+// The values are PostgreSQL's eight modes (manual, section 13.3.1) and the one of
+// MySQL and MariaDB that stops anybody; LockNone is the zero value and means that no
+// lock on a table in use is taken.
 type LockMode int
 
-// The table lock modes of PostgreSQL. Writes wait behind Share and stronger,
-// reads wait behind AccessExclusive only.
+// The table lock modes. Writes wait behind Share and stronger, reads wait behind
+// AccessExclusive and MetadataExclusive only.
 const (
 	LockNone LockMode = iota
 	LockAccessShare
@@ -19,6 +20,9 @@ const (
 	LockShareRowExclusive
 	LockExclusive
 	LockAccessExclusive
+	// LockMetadataExclusive is MySQL's and MariaDB's exclusive metadata lock, which DDL
+	// takes for a moment, an online ALTER at its begin and at its end.
+	LockMetadataExclusive
 )
 
 var lockNames = [...]string{
@@ -31,6 +35,7 @@ var lockNames = [...]string{
 	LockShareRowExclusive:    "ShareRowExclusive",
 	LockExclusive:            "Exclusive",
 	LockAccessExclusive:      "AccessExclusive",
+	LockMetadataExclusive:    "MetadataExclusive",
 }
 
 // String returns the mode's name as pg_locks shows it, without the "Lock" at its end.

@@ -60,6 +60,10 @@ type Step struct {
 	Undo string `json:"undo,omitempty"`
 	// Done is a query that gives one boolean: is what this step does already true?
 	Done string `json:"done,omitempty"`
+	// Check is a query that must give true right before the step runs, on its own
+	// session; else the step fails and nothing was changed. For DDL that no transaction
+	// protects.
+	Check string `json:"check,omitempty"`
 	// Index names the index that the step builds, quoted and qualified, so that an
 	// invalid leftover can be found and dropped first.
 	Index string `json:"index,omitempty"`
@@ -80,12 +84,26 @@ type SyncStep struct {
 	Remove string `json:"remove,omitempty"` // the ID of a pair to leave alone from now on
 	Hide   string `json:"hide,omitempty"`   // the ID of a pair whose old column gets its hidden name
 	Show   string `json:"show,omitempty"`   // the reverse
+	// Swap is the ID of a pair whose old column is about to change its name between its
+	// own and the hidden one: from now on the sync works under both. To says which name
+	// comes. For servers that cannot change a name and a trigger in one transaction.
+	Swap string `json:"swap,omitempty"`
+	To   NameTo `json:"to,omitempty"`
 	// At is the position of the composed statements among the step's own.
 	At int `json:"at"`
 	// Composed are the composed statements as they were when the plan was rendered,
 	// for readers and other tools.
 	Composed []string `json:"composed,omitempty"`
 }
+
+// NameTo is the name that a pair's old column is about to get.
+type NameTo string
+
+// The two names of an old column.
+const (
+	NameHidden NameTo = "hidden"
+	NameShown  NameTo = "shown"
+)
 
 // Link is a pair of columns that are kept in step by value: the old side and the
 // new side of one change.
@@ -105,10 +123,13 @@ type Link struct {
 	Down    string `json:"down,omitempty"` // expression over the new column; empty: as it is
 	// ImageEqual says that the type's = is identity.
 	ImageEqual bool `json:"image_equal,omitempty"`
+	// Swap says that the old column is about to get that name: the sync looks which of
+	// the two is there.
+	Swap NameTo `json:"swap,omitempty"`
 	// Default is the constant default of the new column, as the sync compares it; empty: none.
 	Default string `json:"default,omitempty"`
 	// Evidence is the sequence that counts writes from the old side, quoted and qualified.
-	Evidence string `json:"evidence"`
+	Evidence string `json:"evidence,omitempty"`
 	// Serialize makes inserts of the same value wait for each other.
 	Serialize bool `json:"serialize,omitempty"`
 }

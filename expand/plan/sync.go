@@ -12,6 +12,8 @@ func (s *SyncStep) Apply(links []Link) []Link {
 			l = l.Hide()
 		case s.Show:
 			l = l.Show()
+		case s.Swap:
+			l.Swap = s.To
 		}
 		if s.Add == nil || l.ID != s.Add.ID {
 			out = append(out, l)
