@@ -1,16 +1,15 @@
 package scratch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,13 +19,14 @@ import (
 
 // cluster is a server of our own: a folder with its data, and the processes that run on it.
 type cluster struct {
-	bin    string
+	bin    string // where the server's programs are, as the product's find said
 	folder *folder
 	port   int
 	cfg    Config
+	traits traits
 
-	postmaster *process // nil while the server is down
-	watchdog   *watchdog
+	process  *process // nil while the server is down
+	watchdog *watchdog
 }
 
 // living holds every cluster until it is closed. One that only its DSN is left of would otherwise be collected as
@@ -40,7 +40,8 @@ func newCluster(ctx context.Context, cfg Config, bin string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{bin: bin, folder: folder, cfg: cfg, watchdog: newWatchdog(folder)}
+	t := cfg.product.traits()
+	c := &cluster{bin: bin, folder: folder, cfg: cfg, traits: t, watchdog: newWatchdog(folder, t)}
 	living.Store(c, true)
 	if err := c.create(ctx); err != nil {
 		return nil, errors.Join(err, c.close())
@@ -50,16 +51,7 @@ func newCluster(ctx context.Context, cfg Config, bin string) (*cluster, error) {
 
 func (c *cluster) create(ctx context.Context) error {
 	begun := time.Now()
-	if err := c.initdb(ctx); err != nil {
-		return err
-	}
-	settings := c.cfg.settings()
-	if _, set := settings["shared_preload_libraries"]; !set && hasLibrary(ctx, c.bin, "pg_stat_statements") {
-		settings["shared_preload_libraries"] = "pg_stat_statements"
-	}
-	settings["listen_addresses"] = "127.0.0.1"
-	settings["unix_socket_directories"] = c.folder.path
-	if err := c.configure(settings); err != nil {
+	if err := c.cfg.product.initialize(ctx, c); err != nil {
 		return err
 	}
 	made := time.Now()
@@ -78,44 +70,9 @@ func (c *cluster) create(ctx context.Context) error {
 			return err
 		}
 	}
-	c.cfg.Log.Info("server started", "bin", c.bin, "folder", c.folder.path, "port", c.port,
-		"initdb", made.Sub(begun), "start", time.Since(made))
+	c.cfg.Log.Info("server started", "server", c.traits.name, "bin", c.bin, "folder", c.folder.path, "port", c.port,
+		"initialize", made.Sub(begun), "start", time.Since(made))
 	return nil
-}
-
-// initdb makes the data folder. C.UTF-8 sorts by code point everywhere, but not every libc knows it.
-func (c *cluster) initdb(ctx context.Context) error {
-	var err error
-	for _, locale := range []string{"C.UTF-8", "C"} {
-		var out []byte
-		cmd := c.command(ctx, "initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale="+locale)
-		if out, err = runProcess(cmd); err == nil {
-			return nil
-		}
-		err = fmt.Errorf("initdb: %w: %s", err, tail(out))
-		if ctx.Err() != nil || !strings.Contains(string(out), "locale") {
-			return err
-		}
-		if err := os.RemoveAll(c.data()); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-func (c *cluster) configure(settings map[string]string) error {
-	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		value := strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(settings[name])
-		if _, err := fmt.Fprintf(f, "%s = '%s'\n", name, value); err != nil {
-			f.Close()
-			return err
-		}
-	}
-	return f.Close()
 }
 
 // errPortTaken is a start that can be tried again.
@@ -132,78 +89,67 @@ func (c *cluster) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The server outlives ctx, so it is not the command's context.
-	cmd := c.command(context.Background(), "postgres", "-D", c.data(), "-p", strconv.Itoa(c.port))
+	cmd := c.cfg.product.command(c)
 	cmd.Stdout, cmd.Stderr = log, log
-	p, err := startProcess(cmd)
+	p, err := startProcess(cmd, c.traits.quit)
 	if err != nil {
-		return fmt.Errorf("start postgres: %w", err)
+		return fmt.Errorf("start server: %w", err)
 	}
 	c.watchdog.guard(p.pid)
-	for !c.accepts(p.pid) {
+	for !c.cfg.product.accepts(ctx, c, p.pid) {
 		select {
 		case <-p.gone:
 			c.watchdog.guard(0)
 			said := make([]byte, 16<<10)
 			n, _ := log.ReadAt(said, before)
-			err := fmt.Errorf("start postgres: %w: %s", p.err, tail(said[:n]))
-			if strings.Contains(string(said[:n]), "could not create any TCP/IP sockets") {
+			err := fmt.Errorf("start server: %w: %s", p.err, tail(said[:n]))
+			if strings.Contains(string(said[:n]), c.traits.portTaken) {
 				err = fmt.Errorf("%w: %w", errPortTaken, err)
 			}
 			return err
 		case <-ctx.Done():
-			p.signal(syscall.SIGQUIT)
+			p.signal(c.traits.quit)
 			<-p.gone
 			c.watchdog.guard(0)
-			return fmt.Errorf("start postgres: %w", ctx.Err())
+			return fmt.Errorf("start server: %w", ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	c.postmaster = p
+	c.process = p
 	return nil
 }
 
-// accepts reads postmaster.pid: first line the process, eighth line its state (since PostgreSQL 10).
-func (c *cluster) accepts(pid int) bool {
-	text, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
-	if err != nil {
-		return false
-	}
-	lines := strings.Split(string(text), "\n")
-	return len(lines) >= 8 && lines[0] == strconv.Itoa(pid) && strings.TrimSpace(lines[7]) == "ready"
-}
-
-// stop ends the server by signal: SIGINT in order, SIGQUIT at once.
+// stop ends the server by one of the two signals that the product has for it.
 func (c *cluster) stop(ctx context.Context, s syscall.Signal) error {
-	if c.postmaster == nil {
+	if c.process == nil {
 		return nil
 	}
-	c.postmaster.signal(s)
+	c.process.signal(s)
 	select {
-	case <-c.postmaster.gone:
+	case <-c.process.gone:
 	case <-ctx.Done():
-		return fmt.Errorf("stop postgres: %w", ctx.Err())
+		return fmt.Errorf("stop server: %w", ctx.Err())
 	}
-	c.postmaster = nil
+	c.process = nil
 	c.watchdog.guard(0)
 	return nil
 }
 
 func (c *cluster) kill() error {
-	if c.postmaster == nil {
+	if c.process == nil {
 		return nil
 	}
-	if err := killFamily(c.postmaster); err != nil {
+	if err := killFamily(c.process); err != nil {
 		return err
 	}
-	c.postmaster = nil
+	c.process = nil
 	c.watchdog.guard(0)
 	return nil
 }
 
 // restart keeps the port. Somebody may sit on it for a moment, so that is tried for a while.
 func (c *cluster) restart(ctx context.Context) error {
-	if err := c.stop(ctx, syscall.SIGINT); err != nil {
+	if err := c.stop(ctx, c.traits.stop); err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
@@ -222,7 +168,7 @@ func (c *cluster) restart(ctx context.Context) error {
 func (c *cluster) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := c.stop(ctx, syscall.SIGQUIT)
+	err := c.stop(ctx, c.traits.quit)
 	if err != nil {
 		err = c.kill()
 	}
@@ -233,23 +179,32 @@ func (c *cluster) close() error {
 	return errors.Join(err, c.folder.remove())
 }
 
-func (c *cluster) dsn() string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", c.port)
-}
-
 func (c *cluster) data() string { return c.folder.file("data") }
 
-// command is one of the server's programs, to be run by the folder's owner with nothing of our environment that
-// could lead it elsewhere.
-func (c *cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
+// run is one of the server's programs, to be run by the folder's owner with nothing of our environment that could lead
+// it elsewhere.
+func (c *cluster) run(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = c.folder.path
-	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "PATH=" + c.bin + string(os.PathListSeparator) + os.Getenv("PATH")}
+	cmd.WaitDelay = 10 * time.Second // a script's own children may hold its output
+	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "PATH=" + filepath.Dir(program) + string(os.PathListSeparator) + os.Getenv("PATH")}
 	if v := os.Getenv("LD_LIBRARY_PATH"); v != "" {
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+v)
 	}
 	c.folder.owner.apply(cmd)
 	return cmd
+}
+
+// output runs a program to its end and returns what it wrote.
+func (c *cluster) output(cmd *exec.Cmd) ([]byte, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	p, err := startProcess(cmd, c.traits.quit)
+	if err != nil {
+		return nil, err
+	}
+	<-p.gone
+	return out.Bytes(), p.err
 }
 
 // freePort picks a port below the range from which systems take ports for outgoing connections, so that nobody

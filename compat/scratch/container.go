@@ -6,13 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"net"
-	"net/url"
-	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -69,25 +64,21 @@ func askDocker(ctx context.Context) error {
 
 // containerBackend is a server in a container of our own.
 type containerBackend struct {
+	product  product
 	c        testcontainers.Container
+	port     string
 	password string
 }
 
 func newContainer(ctx context.Context, cfg Config) (*containerBackend, error) {
-	settings := cfg.settings()
-	if _, set := settings["shared_preload_libraries"]; !set {
-		settings["shared_preload_libraries"] = "pg_stat_statements" // the official images bring contrib
-	}
-	cmd := []string{"postgres"}
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		cmd = append(cmd, "-c", name+"="+settings[name])
-	}
-	b := &containerBackend{password: random()} // published ports may be open to the network
+	b := &containerBackend{product: cfg.product, password: random()} // published ports may be open to the network
+	image := cfg.product.image(cfg.settings(), b.password)
+	b.port = image.port
 	c, err := testcontainers.Run(ctx, cfg.Image,
 		testcontainers.WithLogger(containerLog{cfg.Log}),
-		testcontainers.WithEnv(map[string]string{"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": b.password}),
-		testcontainers.WithExposedPorts("5432/tcp"),
-		testcontainers.WithCmd(cmd...),
+		testcontainers.WithEnv(image.env),
+		testcontainers.WithExposedPorts(image.port),
+		testcontainers.WithCmd(image.cmd...),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
 			h.ShmSize = 256 << 20 // parallel queries share memory there; 64 MB is the usual limit
 		}),
@@ -108,19 +99,13 @@ func (b *containerBackend) ready(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	port, err := b.c.MappedPort(ctx, "5432/tcp")
+	port, err := b.c.MappedPort(ctx, b.port)
 	if err != nil {
 		return "", err
 	}
-	dsn := (&url.URL{
-		Scheme:   "postgres",
-		User:     url.UserPassword("postgres", b.password),
-		Host:     net.JoinHostPort(host, port.Port()),
-		Path:     "/postgres",
-		RawQuery: "sslmode=disable",
-	}).String()
+	dsn := b.product.imageDSN(host, port.Port(), b.password)
 	for {
-		err := ping(ctx, dsn)
+		err := ping(ctx, b.product, dsn)
 		if err == nil {
 			return dsn, nil
 		}
@@ -135,14 +120,15 @@ func (b *containerBackend) ready(ctx context.Context) (string, error) {
 	}
 }
 
-func ping(ctx context.Context, dsn string) error {
+func ping(ctx context.Context, p product, dsn string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, dsn)
+	db, err := p.open(dsn)
 	if err != nil {
 		return err
 	}
-	return conn.Close(ctx)
+	defer db.Close()
+	return db.PingContext(ctx)
 }
 
 func (b *containerBackend) logs(ctx context.Context) string {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -27,7 +26,7 @@ type folder struct {
 
 // newFolder makes a folder that the account which runs the server owns and can reach.
 func newFolder(cfg Config) (*folder, error) {
-	owner, err := serverAccount()
+	owner, err := serverAccount(cfg.product.traits())
 	if err != nil {
 		return nil, err
 	}
@@ -135,24 +134,24 @@ func abandoned(path string) bool {
 	return tryLock(lock) == nil
 }
 
-// endServer ends a server that still answers on the socket in the folder.
+// endServer ends a server, of whichever product, that still answers on a socket in the folder.
 func endServer(path string) {
-	sockets, _ := filepath.Glob(filepath.Join(path, ".s.PGSQL.*"))
-	for _, socket := range sockets {
-		if strings.HasSuffix(socket, ".lock") {
-			continue
-		}
-		conn, err := net.Dial("unix", socket)
-		if err != nil {
-			continue // nobody listens: its postmaster.pid may name anybody by now
-		}
-		conn.Close()
-		text, _ := os.ReadFile(filepath.Join(path, "data", "postmaster.pid"))
-		line, _, _ := strings.Cut(string(text), "\n")
-		if pid, err := strconv.Atoi(line); err == nil && pid > 1 {
-			if p, err := os.FindProcess(pid); err == nil {
-				p.Signal(syscall.SIGQUIT)
-				time.Sleep(200 * time.Millisecond)
+	for _, p := range products {
+		t := p.traits()
+		sockets, _ := filepath.Glob(filepath.Join(path, t.sockets))
+		for _, socket := range sockets {
+			conn, err := net.Dial("unix", socket)
+			if err != nil {
+				continue // nobody listens: the file with its process may name anybody by now
+			}
+			conn.Close()
+			text, _ := os.ReadFile(filepath.Join(path, t.pidFile))
+			line, _, _ := strings.Cut(string(text), "\n")
+			if pid, err := strconv.Atoi(line); err == nil && pid > 1 {
+				if p, err := os.FindProcess(pid); err == nil {
+					p.Signal(t.quit)
+					time.Sleep(200 * time.Millisecond)
+				}
 			}
 		}
 	}

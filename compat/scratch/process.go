@@ -1,7 +1,6 @@
 package scratch
 
 import (
-	"bytes"
 	"os/exec"
 	"syscall"
 )
@@ -16,9 +15,9 @@ type process struct {
 
 func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// startProcess starts a program that gets SIGQUIT when this process dies, where the system can do that.
-func startProcess(cmd *exec.Cmd) (*process, error) {
-	bind(cmd)
+// startProcess starts a program that gets the signal when this process dies, where the system can do that.
+func startProcess(cmd *exec.Cmd, last syscall.Signal) (*process, error) {
+	bind(cmd, last)
 	return start(cmd)
 }
 
@@ -35,16 +34,4 @@ func start(cmd *exec.Cmd) (*process, error) {
 		close(p.gone)
 	}()
 	return p, nil
-}
-
-// runProcess runs a program to its end and returns what it wrote.
-func runProcess(cmd *exec.Cmd) ([]byte, error) {
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	p, err := startProcess(cmd)
-	if err != nil {
-		return nil, err
-	}
-	<-p.gone
-	return out.Bytes(), p.err
 }

@@ -7,10 +7,11 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // bind does nothing: only Linux binds a program's life to its parent's. The watchdog does it here.
-func bind(*exec.Cmd) {}
+func bind(*exec.Cmd, syscall.Signal) {}
 
 func onKeeper(start func() error) error { return start() }
 

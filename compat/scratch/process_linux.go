@@ -12,13 +12,13 @@ import (
 	"syscall"
 )
 
-// bind asks the kernel to send SIGQUIT to the program when the thread that started it ends, also when that is by
-// SIGKILL: PostgreSQL's immediate shutdown. The request is made after the change of account, which would clear it.
-func bind(cmd *exec.Cmd) {
+// bind asks the kernel to send the signal to the program when the thread that started it ends, also when that is by
+// SIGKILL. The request is made after the change of account, which would clear it.
+func bind(cmd *exec.Cmd, last syscall.Signal) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
+	cmd.SysProcAttr.Pdeathsig = last
 }
 
 // keeper runs functions on one thread that lives as long as the process. A program bound to any other thread would
@@ -59,9 +59,15 @@ func children(parent int) ([]int, error) {
 	return pids, nil
 }
 
+// halted tells whether every thread of the process is stopped or has ended: a stop reaches each of them for itself.
 func halted(pid int) bool {
-	s, ok := stat(pid)
-	return !ok || s.state == 'T' || s.state == 'Z' || s.state == 'X'
+	threads, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/[0-9]*/stat")
+	for _, path := range threads {
+		if s, ok := readStat(path); ok && s.state != 'T' && s.state != 'Z' && s.state != 'X' {
+			return false
+		}
+	}
+	return true
 }
 
 func ended(pid int) bool {
@@ -75,8 +81,10 @@ type procStat struct {
 }
 
 // stat reads /proc/PID/stat: the id, the name in parentheses (which may hold anything), the state, the parent.
-func stat(pid int) (procStat, bool) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+func stat(pid int) (procStat, bool) { return readStat("/proc/" + strconv.Itoa(pid) + "/stat") }
+
+func readStat(path string) (procStat, bool) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return procStat{}, false
 	}

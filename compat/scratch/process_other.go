@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 // Binaries are started on Unix only; this is what the rest needs to compile elsewhere.
@@ -16,7 +17,7 @@ var errNotHere = errors.New("not on this system")
 
 type account struct{ name string }
 
-func serverAccount() (account, error) { return account{}, errNotHere }
+func serverAccount(traits) (account, error) { return account{}, errNotHere }
 
 func (account) apply(*exec.Cmd)      {}
 func (account) own(string) error     { return errNotHere }
@@ -24,7 +25,7 @@ func (account) canEnter(string) bool { return false }
 
 func tryLock(*os.File) error { return errNotHere }
 
-func bind(*exec.Cmd) {}
+func bind(*exec.Cmd, syscall.Signal) {}
 
 func onKeeper(start func() error) error { return start() }
 

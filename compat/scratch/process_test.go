@@ -29,8 +29,10 @@ func TestMain(m *testing.M) {
 		helper(dir)
 	}
 	code := m.Run()
-	if s := shared.server; s != nil { // a container goes no other way where its reaper is switched off
-		s.Close()
+	for _, s := range shared.of { // a container goes no other way where its reaper is switched off
+		if s.server != nil {
+			s.server.Close()
+		}
 	}
 	os.Exit(code)
 }
@@ -48,7 +50,7 @@ func helper(dir string) {
 		os.Exit(1)
 	}
 	c := s.backend.(*cluster)
-	r := report{Folder: c.folder.path, DSN: s.DSN(), Postmaster: c.postmaster.pid, Watchdog: c.watchdog.done.pid}
+	r := report{Folder: c.folder.path, DSN: s.DSN(), Postmaster: c.process.pid, Watchdog: c.watchdog.done.pid}
 	for range 3 { // nothing but the DSN is used from here on, which must not end the server
 		runtime.GC()
 		time.Sleep(10 * time.Millisecond)

@@ -10,24 +10,26 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
 
 const noFollow = syscall.O_NOFOLLOW
 
-// account is who runs the server. PostgreSQL refuses to be run by root, so root hands it to somebody else.
+// account is who runs the server. Root hands it to somebody else: PostgreSQL refuses to be run by root, and the others
+// should not be.
 type account struct {
 	name     string
 	uid, gid int
 	other    bool // not the account of this process
 }
 
-func serverAccount() (account, error) {
+func serverAccount(t traits) (account, error) {
 	if uid := os.Getuid(); uid != 0 {
 		return account{name: strconv.Itoa(uid), uid: uid, gid: os.Getgid()}, nil
 	}
-	for _, name := range []string{"postgres", "nobody"} {
+	for _, name := range t.accounts {
 		u, err := user.Lookup(name)
 		if err != nil {
 			continue
@@ -38,7 +40,7 @@ func serverAccount() (account, error) {
 			return account{name: name, uid: uid, gid: gid, other: true}, nil
 		}
 	}
-	return account{}, errors.New("root may not run the server, and neither account postgres nor nobody exists")
+	return account{}, fmt.Errorf("root may not run the server, and none of the accounts %s exists", strings.Join(t.accounts, ", "))
 }
 
 // apply makes the account run the command, in a session of its own: a Ctrl-C on the terminal is not for it.
@@ -86,11 +88,12 @@ func (a account) canEnter(dir string) bool {
 
 func tryLock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
-// killFamily ends a postmaster and its backends with SIGKILL and returns when all are gone.
+// killFamily ends a server's process and its children with SIGKILL and returns when all are gone.
 //
-// Each backend leads a session of its own, so no process group holds them: they are found by their parent. All are
-// stopped first: a stopped postmaster makes no more of them, and a stopped backend is not in the middle of a write,
-// which SIGKILL would tear in two (a page is 8 kB, the kernel writes 4 kB at a time) with full_page_writes off.
+// The children are PostgreSQL's backends. Each leads a session of its own, so no process group holds them: they are
+// found by their parent. All are stopped first: a stopped postmaster makes no more of them, and a stopped process is not
+// in the middle of a write, which SIGKILL would tear in two (a page is 8 or 16 kB, the kernel writes 4 kB at a time)
+// with full_page_writes off.
 func killFamily(postmaster *process) error {
 	if err := postmaster.signal(syscall.SIGSTOP); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/phasedb/phased/expand/plan"
 )
 
 // startLimit bounds the start of a server: initdb on a busy machine takes seconds, pulling an image a minute.
@@ -20,9 +22,27 @@ const startLimit = 3 * time.Minute
 // anything but "false") that is a failure instead, so that a green build means that the tests ran.
 func Postgres(t testing.TB) *Database {
 	t.Helper()
+	return On(t, plan.DialectPostgres)
+}
+
+// MariaDB is [Postgres] for MariaDB.
+func MariaDB(t testing.TB) *Database {
+	t.Helper()
+	return On(t, plan.DialectMariaDB)
+}
+
+// MySQL is [Postgres] for MySQL. Many machines have none: see [Available].
+func MySQL(t testing.TB) *Database {
+	t.Helper()
+	return On(t, plan.DialectMySQL)
+}
+
+// On is [Postgres] for any dialect.
+func On(t testing.TB, d plan.Dialect) *Database {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	server, err := Shared(ctx)
+	server, err := SharedOf(ctx, d)
 	if err != nil {
 		giveUp(t, err)
 	}
@@ -59,6 +79,20 @@ func PostgresServer(t testing.TB, cfg Config) *Server {
 	return server
 }
 
+// MariaDBServer is [PostgresServer] for MariaDB. It sets cfg.Dialect.
+func MariaDBServer(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	cfg.Dialect = plan.DialectMariaDB
+	return PostgresServer(t, cfg)
+}
+
+// MySQLServer is [PostgresServer] for MySQL. It sets cfg.Dialect.
+func MySQLServer(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	cfg.Dialect = plan.DialectMySQL
+	return PostgresServer(t, cfg)
+}
+
 func giveUp(t testing.TB, err error) {
 	t.Helper()
 	if !errors.Is(err, ErrUnavailable) || inCI() {
@@ -74,27 +108,46 @@ func inCI() bool {
 
 var shared struct {
 	sync.Mutex
+	of map[plan.Dialect]*sharedServer
+}
+
+type sharedServer struct {
+	sync.Mutex
 	server *Server
 	err    error
 }
 
-// Shared returns the server that the whole process shares, started with the zero [Config] by the first call.
+// Shared returns the PostgreSQL server that the whole process shares, started with the zero [Config] by the first call.
 // A failure is remembered: later calls return the same error at once.
 //
 // Nobody has to close it. It ends with the process, however that ends; see the package documentation. Close ends it
 // earlier, and the next call of Shared starts another.
-func Shared(ctx context.Context) (*Server, error) {
+func Shared(ctx context.Context) (*Server, error) { return SharedOf(ctx, plan.DialectPostgres) }
+
+// SharedOf is [Shared] for any dialect.
+func SharedOf(ctx context.Context, d plan.Dialect) (*Server, error) {
 	shared.Lock()
-	defer shared.Unlock()
-	if shared.server != nil && shared.server.isClosed() {
-		shared.server = nil
+	if shared.of == nil {
+		shared.of = map[plan.Dialect]*sharedServer{}
 	}
-	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = Start(ctx, Config{})
-		if err := ctx.Err(); err != nil && shared.err != nil {
-			shared.err = nil // the caller gave up; that says nothing about the server
+	s := shared.of[d]
+	if s == nil {
+		s = &sharedServer{}
+		shared.of[d] = s
+	}
+	shared.Unlock()
+
+	s.Lock()
+	defer s.Unlock()
+	if s.server != nil && s.server.isClosed() {
+		s.server = nil
+	}
+	if s.server == nil && s.err == nil {
+		s.server, s.err = Start(ctx, Config{Dialect: d})
+		if err := ctx.Err(); err != nil && s.err != nil {
+			s.err = nil // the caller gave up; that says nothing about the server
 			return nil, fmt.Errorf("start shared server: %w", err)
 		}
 	}
-	return shared.server, shared.err
+	return s.server, s.err
 }

@@ -4,18 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net/url"
 	"sync"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/phasedb/phased/expand/plan"
 )
 
 // Server is a database server to make databases on. Its methods may be called from several goroutines.
 type Server struct {
 	cfg     Config
 	source  Source
-	url     *url.URL
+	dsn     string
 	admin   *sql.DB
 	version int
 	backend backend
@@ -37,38 +35,36 @@ type faulty interface {
 
 // connect completes a server whose address is known.
 func connect(ctx context.Context, cfg Config, source Source, dsn string, b backend) (*Server, error) {
-	u, err := parseDSN(dsn)
+	p := cfg.product
+	dsn, err := p.parse(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("read %s DSN: %w", source, err)
 	}
-	s := &Server{cfg: cfg, source: source, url: u, backend: b}
-	if s.admin, err = open(u.String()); err != nil {
+	s := &Server{cfg: cfg, source: source, dsn: dsn, backend: b}
+	if s.admin, err = p.open(dsn); err != nil {
 		return nil, err
 	}
-	if err := s.admin.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&s.version); err != nil {
+	if s.version, err = p.version(ctx, s.admin); err != nil {
 		s.admin.Close()
 		return nil, fmt.Errorf("ask server version: %w", err)
 	}
-	cfg.Log.Info("scratch server ready", "source", string(source), "version", s.version, "host", u.Host)
+	cfg.Log.Info("scratch server ready", "server", p.traits().name, "source", string(source), "version", s.version,
+		"host", p.host(dsn))
 	return s, nil
 }
 
-// open makes a pool for a DSN through pgx.
-func open(dsn string) (*sql.DB, error) {
-	cfg, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		return nil, fmt.Errorf("read DSN: %w", err)
-	}
-	return stdlib.OpenDB(*cfg), nil
-}
+// DSN is for a role that may create databases: on PostgreSQL a URL of the maintenance database, on MariaDB and MySQL in
+// the form of github.com/go-sql-driver/mysql, without a database.
+func (s *Server) DSN() string { return s.dsn }
 
-// DSN is the URL of the server's maintenance database, for a role that may create databases.
-func (s *Server) DSN() string { return s.url.String() }
+// Dialect says which server it is.
+func (s *Server) Dialect() plan.Dialect { return s.cfg.Dialect }
 
 // Source says where the server came from.
 func (s *Server) Source() Source { return s.source }
 
-// Version is server_version_num, for example 150018 for PostgreSQL 15.18.
+// Version is a number that grows with each release: server_version_num of PostgreSQL, for example 150018 for 15.18;
+// 10000 × major + 100 × minor + patch of MariaDB and MySQL, for example 101119 for 10.11.19 and 90704 for 9.7.4.
 func (s *Server) Version() int { return s.version }
 
 // Close ends the server, at once and with whatever is connected to it, and removes its files. For a server behind a
@@ -93,7 +89,7 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// Kill ends the whole server with SIGKILL, as a crash would: the postmaster and every backend. Connections break;
+// Kill ends the whole server with SIGKILL, as a crash would, with every backend of PostgreSQL. Connections break;
 // what was committed is there again after [Server.Restart]. It returns when all processes are gone, and
 // [ErrNotOwned] where the server was not started from binaries.
 func (s *Server) Kill() error {

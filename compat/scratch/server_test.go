@@ -34,7 +34,7 @@ func TestKillAndRestartKeepCommits(t *testing.T) {
 		if _, err := db.DB.Exec(`INSERT INTO t VALUES ($1)`, i); err != nil {
 			t.Fatal(err)
 		}
-		family, err := children(s.backend.(*cluster).postmaster.pid)
+		family, err := children(s.backend.(*cluster).process.pid)
 		if err != nil || len(family) == 0 {
 			t.Fatalf("backends %v, %v", family, err)
 		}

@@ -32,12 +32,10 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("start scratch server from %s: %w", s.name, err)
 		}
 	}
-	return nil, fmt.Errorf("%w: %w; %s", ErrUnavailable, join(missing), wayOut)
+	t := cfg.product.traits()
+	return nil, fmt.Errorf("%w: %s: %w; install one (%s), or set %s to the folder of its binaries, or %s to a server whose "+
+		"role may create databases, or start Docker", ErrUnavailable, t.name, joinLine(missing...), t.install, t.env.bin, t.env.dsn)
 }
-
-const wayOut = "install one (Debian and Ubuntu: apt-get install postgresql; macOS: brew install postgresql), or set " +
-	EnvBin + " to the folder of its binaries, or " + EnvDSN + " to a server whose role may create databases, " +
-	"or start Docker"
 
 // sources in the order in which they are tried.
 var sources = []struct {
@@ -57,7 +55,7 @@ func (e *absentError) Error() string { return e.reason }
 func startDSN(ctx context.Context, cfg Config) (*Server, error) {
 	switch {
 	case cfg.DSN == "":
-		return nil, &absentError{EnvDSN + " is not set"}
+		return nil, &absentError{cfg.product.traits().env.dsn + " is not set"}
 	case len(cfg.Settings) > 0:
 		return nil, &absentError{"the server behind the DSN cannot be given settings"}
 	}
@@ -69,8 +67,8 @@ type foreign struct{}
 
 func (foreign) close() error { return nil }
 
-// join is errors.Join on one line.
-func join(errs []error) error {
+// joinLine is errors.Join on one line.
+func joinLine(errs ...error) error {
 	var all error
 	for _, err := range errs {
 		if all == nil {

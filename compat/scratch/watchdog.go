@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 )
 
 // watchdog is a shell that waits for the end of this process, however it ends, and then ends the server and removes
@@ -24,9 +25,9 @@ while read -r word; do
 	esac
 done
 n=0
-if [ "$pid" -gt 1 ] && kill -QUIT "$pid" 2>/dev/null; then
-	# the postmaster removes its file as it ends; its process may stay for longer, where nobody waits for it
-	while [ -e "$1/data/postmaster.pid" ] && kill -0 "$pid" 2>/dev/null && [ $n -lt 50 ]; do
+if [ "$pid" -gt 1 ] && kill -"$2" "$pid" 2>/dev/null; then
+	# a server that ends by itself removes its file; its process may stay for longer, where nobody waits for it
+	while [ -e "$1/$3" ] && kill -0 "$pid" 2>/dev/null && [ $n -lt 50 ]; do
 		sleep 0.1
 		n=$((n + 1))
 	done
@@ -35,9 +36,9 @@ rm -rf -- "$1"
 `
 
 // newWatchdog starts the watchdog. A machine without a shell does without one; the next process sweeps.
-func newWatchdog(f *folder) *watchdog {
+func newWatchdog(f *folder, t traits) *watchdog {
 	w := &watchdog{}
-	cmd := exec.Command("/bin/sh", "-c", watchdogScript, "sh", f.path)
+	cmd := exec.Command("/bin/sh", "-c", watchdogScript, "sh", f.path, strconv.Itoa(int(t.quit)), t.pidFile)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	f.owner.apply(cmd)
