@@ -10,11 +10,12 @@ import (
 	"strings"
 
 	"github.com/phasedb/phased/internal/engine"
+	"github.com/phasedb/phased/internal/engine/mysql"
 	"github.com/phasedb/phased/internal/engine/postgres"
 )
 
-// Open finds the engine by the driver, without a round trip; where the driver is
-// not known (a wrapper), it asks the server what it is. log may be nil.
+// Open finds the engine by the driver where that tells, else it asks the server what it
+// is, in one round trip. log may be nil.
 func Open(ctx context.Context, db *sql.DB, log *slog.Logger) (engine.Engine, error) {
 	t := reflect.TypeOf(db.Driver())
 	for t.Kind() == reflect.Pointer {
@@ -27,8 +28,11 @@ func Open(ctx context.Context, db *sql.DB, log *slog.Logger) (engine.Engine, err
 	if err := db.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
 		return nil, fmt.Errorf("ask the server what it is: %w", err)
 	}
-	if strings.HasPrefix(version, "PostgreSQL ") {
+	switch {
+	case strings.HasPrefix(version, "PostgreSQL "):
 		return postgres.New(db, log), nil
+	case version != "" && version[0] >= '0' && version[0] <= '9': // "9.7.4", "10.11.19-MariaDB"
+		return mysql.New(db, mysql.DialectOf(version), log), nil
 	}
-	return nil, fmt.Errorf("server %q is not supported by this release: PostgreSQL 13 or later is", version)
+	return nil, fmt.Errorf("server %q is not supported: PostgreSQL 13, MySQL 8.4, MariaDB 10.11 or later is", version)
 }
