@@ -148,13 +148,3 @@ func (e *Engine) onLease(ctx context.Context, what, statement string, args ...an
 	}
 	return nil
 }
-
-// poll waits a moment.
-func poll(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}

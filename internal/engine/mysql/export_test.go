@@ -1,0 +1,4 @@
+package mysql
+
+// StrictMode is the sql_mode that triggers are created under.
+const StrictMode = strictMode
