@@ -139,12 +139,15 @@ func (e *Engine) Release(ctx context.Context, token int64) error {
 }
 
 func (e *Engine) onLease(ctx context.Context, what, statement string, args ...any) error {
-	res, err := e.db.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(engine.ErrLeaseLost, err)
-	}
-	return nil
+	// Pinned: a session without autocommit would keep the row locked.
+	return e.with(ctx, pinned{rowWait: 2 * time.Second}, func(c *sql.Conn) error {
+		res, err := c.ExecContext(ctx, statement, args...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(engine.ErrLeaseLost, err)
+		}
+		return nil
+	})
 }
