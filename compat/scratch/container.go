@@ -72,7 +72,7 @@ type containerBackend struct {
 
 func newContainer(ctx context.Context, cfg Config) (*containerBackend, error) {
 	b := &containerBackend{product: cfg.product, password: random()} // published ports may be open to the network
-	image := cfg.product.image(cfg.settings(), b.password)
+	image := cfg.product.image(cfg, b.password)
 	b.port = image.port
 	c, err := testcontainers.Run(ctx, cfg.Image,
 		testcontainers.WithLogger(containerLog{cfg.Log}),

@@ -26,12 +26,12 @@ func (p mysql) traits() traits {
 		// Commits are handed to the operating system before they are confirmed, and never flushed to disk: they survive a
 		// crash of the server, not one of the machine.
 		settings: map[string]string{
-			"binlog_cache_size":              "1M",
 			"character_set_server":           "utf8mb4",
 			"default_time_zone":              "+00:00",
 			"innodb_buffer_pool_size":        "128M",
 			"innodb_flush_log_at_trx_commit": "2",
 			"innodb_flush_method":            "nosync",
+			"innodb_use_native_aio":          "OFF", // the kernel's requests are few and shared by all servers
 			"log_bin":                        "binlog",
 			"max_connections":                "400",
 			"performance_schema":             "ON",
@@ -39,7 +39,7 @@ func (p mysql) traits() traits {
 			"skip_name_resolve":              "ON",
 			"sync_binlog":                    "0",
 		},
-		settingName: regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`),
+		settingName: regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]*$`),
 		accounts:    []string{"mysql", "nobody"},
 		stop:        syscall.SIGTERM,
 		quit:        syscall.SIGKILL, // every other signal ends it in order, which takes seconds
@@ -71,20 +71,26 @@ func (p mysql) traits() traits {
 	return t
 }
 
+// Names in the server's folder.
 const (
 	pidName    = "server.pid"
 	socketName = "server.sock"
+	filesName  = "files" // the only place of files that SQL may read and write
 )
 
-// options are the settings as arguments.
-func options(settings map[string]string) []string {
+// options are the settings as arguments. A default of ours that a version does not know is not in its way; what was asked
+// for must be known.
+func options(cfg Config) []string {
 	var args []string
-	for name, value := range sorted(settings) {
-		if strings.ReplaceAll(name, "-", "_") == "log_bin" && (strings.EqualFold(value, "OFF") || value == "0") {
+	for name, value := range sorted(cfg.settings()) {
+		switch _, asked := cfg.Settings[name]; {
+		case name == "log_bin" && strings.EqualFold(value, "OFF"):
 			args = append(args, "--skip-log-bin") // log_bin takes the name of a file
-			continue
+		case asked:
+			args = append(args, "--"+name+"="+value)
+		default:
+			args = append(args, "--loose-"+name+"="+value)
 		}
-		args = append(args, "--"+name+"="+value)
 	}
 	return args
 }
@@ -145,15 +151,15 @@ func (p mysql) version(ctx context.Context, db *sql.DB) (int, error) {
 	return major*10000 + minor*100 + patch, nil
 }
 
-func (p mysql) image(settings map[string]string, password string) image {
+func (p mysql) image(cfg Config, password string) image {
 	prefix := "MYSQL_"
 	if p.maria {
 		prefix = "MARIADB_"
 	}
 	return image{
-		env:  map[string]string{prefix + "ROOT_PASSWORD": password, prefix + "ROOT_HOST": "%"},
+		env:  map[string]string{prefix + "ROOT_PASSWORD": password},
 		port: "3306/tcp",
-		cmd:  options(settings),
+		cmd:  options(cfg),
 	}
 }
 

@@ -3,6 +3,7 @@ package scratch
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -86,20 +87,41 @@ func installer(program string) string {
 
 // initialize makes the data folder, with an account root without password for connections from this machine.
 func (p mysql) initialize(ctx context.Context, c *cluster) error {
-	cmd := c.run(ctx, c.bin, "--no-defaults", "--initialize-insecure", "--init-file="+c.folder.file("init.sql"),
-		"--datadir="+c.data(), "--basedir="+base(c.bin), "--secure-file-priv="+c.folder.path,
-		"--innodb-flush-method=nosync", "--innodb-doublewrite=OFF", "--skip-log-bin")
-	if p.maria {
-		cmd = c.run(ctx, installer(c.bin), "--no-defaults", "--basedir="+base(c.bin), "--datadir="+c.data(),
-			"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-			"--innodb-flush-method=nosync", "--innodb-doublewrite=OFF", "--innodb-log-file-size=64M")
-	} else if err := os.WriteFile(c.folder.file("init.sql"), []byte(rootOverTCP), 0o644); err != nil {
+	files := c.folder.file(filesName)
+	if err := errors.Join(os.Mkdir(files, 0o700), c.folder.owner.own(files)); err != nil {
 		return err
 	}
-	if out, err := c.output(cmd); err != nil {
+	program, args := p.initializer(c.bin)
+	t := templateOf(ctx, p.traits().name, c.bin, args)
+	err := t.unpack(c.folder)
+	if err == nil {
+		return nil
+	}
+	c.cfg.Log.Debug("data folder is made anew", "template", t.path, "reason", err)
+	if !p.maria {
+		if err := os.WriteFile(c.folder.file("init.sql"), []byte(rootOverTCP), 0o644); err != nil {
+			return err
+		}
+	}
+	if out, err := c.output(c.run(ctx, program, append(args, "--datadir="+c.data())...)); err != nil {
 		return fmt.Errorf("initialize: %w: %s", err, tail(out))
 	}
+	// auto.cnf holds the server's id among the servers of a replication.
+	if err := t.pack(c.folder, "auto.cnf"); err != nil {
+		c.cfg.Log.Debug("data folder is not kept as a template", "template", t.path, "reason", err)
+	}
 	return nil
+}
+
+// initializer is the program that makes a data folder beside init.sql, and its arguments.
+func (p mysql) initializer(bin string) (string, []string) {
+	args := []string{"--no-defaults", "--basedir=" + base(bin), "--innodb-flush-method=nosync", "--innodb-doublewrite=OFF"}
+	if p.maria {
+		return installer(bin), append(args, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+			"--innodb-log-file-size=64M")
+	}
+	return bin, append(args, "--initialize-insecure", "--init-file=../init.sql", "--skip-log-bin", "--secure-file-priv=",
+		"--innodb-redo-log-capacity=8M")
 }
 
 // rootOverTCP is for MySQL, which makes root@localhost only, and with skip_name_resolve no address is localhost.
@@ -108,9 +130,10 @@ const rootOverTCP = "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'12
 
 func (mysql) command(c *cluster) *exec.Cmd {
 	args := slices.Concat([]string{"--no-defaults", "--datadir=" + c.data(), "--basedir=" + base(c.bin)},
-		options(c.cfg.settings()), []string{
+		options(c.cfg), []string{
 			"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(c.port), "--socket=" + c.folder.file(socketName),
-			"--pid-file=" + c.folder.file(pidName), "--tmpdir=" + c.folder.path, "--secure-file-priv=" + c.folder.path,
+			"--pid-file=" + c.folder.file(pidName), "--tmpdir=" + c.folder.path,
+			"--secure-file-priv=" + c.folder.file(filesName),
 		})
 	return c.run(context.Background(), c.bin, args...)
 }

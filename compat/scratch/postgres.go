@@ -85,7 +85,8 @@ func (postgres) version(ctx context.Context, db *sql.DB) (int, error) {
 	return v, err
 }
 
-func (postgres) image(settings map[string]string, password string) image {
+func (postgres) image(cfg Config, password string) image {
+	settings := cfg.settings()
 	if _, set := settings["shared_preload_libraries"]; !set {
 		settings["shared_preload_libraries"] = "pg_stat_statements" // the official images bring contrib
 	}

@@ -19,9 +19,10 @@ type account struct{ name string }
 
 func serverAccount(traits) (account, error) { return account{}, errNotHere }
 
-func (account) apply(*exec.Cmd)      {}
-func (account) own(string) error     { return errNotHere }
-func (account) canEnter(string) bool { return false }
+func (account) apply(*exec.Cmd)              {}
+func (account) own(string) error             { return errNotHere }
+func (account) ownIn(*os.Root, string) error { return errNotHere }
+func (account) canEnter(string) bool         { return false }
 
 func tryLock(*os.File) error { return errNotHere }
 

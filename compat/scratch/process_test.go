@@ -7,26 +7,29 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/phasedb/phased/expand/plan"
 )
 
 // helperDir makes the test binary a process that starts a server below this folder, says where, and waits.
-const helperDir = "PHASED_SCRATCH_TEST_HELPER"
+const (
+	helperDir     = "PHASED_SCRATCH_TEST_HELPER"
+	helperDialect = "PHASED_SCRATCH_TEST_DIALECT"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(helperDir); dir != "" {
-		helper(dir)
+		helper(dir, plan.Dialect(os.Getenv(helperDialect)))
 	}
 	code := m.Run()
 	for _, s := range shared.of { // a container goes no other way where its reaper is switched off
@@ -38,19 +41,20 @@ func TestMain(m *testing.M) {
 }
 
 type report struct {
-	Err                  string
-	Folder, DSN          string
-	Postmaster, Watchdog int
+	Err              string
+	Folder, DSN      string
+	Port             int
+	Server, Watchdog int
 }
 
-func helper(dir string) {
-	s, err := Start(context.Background(), Config{Source: SourceBinaries, Dir: dir})
+func helper(dir string, d plan.Dialect) {
+	s, err := Start(context.Background(), Config{Dialect: d, Source: SourceBinaries, Dir: dir})
 	if err != nil {
 		json.NewEncoder(os.Stdout).Encode(report{Err: err.Error()})
 		os.Exit(1)
 	}
 	c := s.backend.(*cluster)
-	r := report{Folder: c.folder.path, DSN: s.DSN(), Postmaster: c.process.pid, Watchdog: c.watchdog.done.pid}
+	r := report{Folder: c.folder.path, DSN: s.DSN(), Port: c.port, Server: c.process.pid, Watchdog: c.watchdog.done.pid}
 	for range 3 { // nothing but the DSN is used from here on, which must not end the server
 		runtime.GC()
 		time.Sleep(10 * time.Millisecond)
@@ -61,15 +65,15 @@ func helper(dir string) {
 }
 
 // startHelper returns a running helper and where its server is.
-func startHelper(t *testing.T, dir string) (*exec.Cmd, func(), report) {
+func startHelper(t *testing.T, d plan.Dialect, dir string) (*exec.Cmd, func(), report) {
 	t.Helper()
-	own(t, nil).Close() // skips where there are no binaries
+	own(t, d, nil).Close() // skips where there are no binaries
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), helperDir+"="+dir)
+	cmd.Env = append(os.Environ(), helperDir+"="+dir, helperDialect+"="+string(d))
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -89,11 +93,14 @@ func startHelper(t *testing.T, dir string) (*exec.Cmd, func(), report) {
 	if filepath.Dir(r.Folder) != dir {
 		t.Fatalf("server is in %s, want it below %s", r.Folder, dir)
 	}
-	conn, err := pgx.Connect(t.Context(), r.DSN)
+	pool, err := products[d].open(r.DSN)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close(context.Background()) }) // a client that stays connected must not keep the server
+	t.Cleanup(func() { pool.Close() })
+	if _, err := pool.Conn(t.Context()); err != nil { // a client that stays connected must not keep the server
+		t.Fatal(err)
+	}
 	return cmd, func() { stdin.Close() }, r
 }
 
@@ -111,69 +118,80 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-func dead(t *testing.T, r report) func() bool {
-	u, err := pgx.ParseConfig(r.DSN)
-	if err != nil {
-		t.Fatal(err)
-	}
+func dead(r report) func() bool {
 	return func() bool {
-		conn, err := net.Dial("tcp", net.JoinHostPort(u.Host, portOf(u)))
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.Port))
 		if err == nil {
 			conn.Close()
 		}
-		return err != nil && ended(r.Postmaster)
+		return err != nil && ended(r.Server)
 	}
 }
 
 func TestServerEndsWithProcess(t *testing.T) {
 	t.Parallel()
-	for _, how := range []string{"exit", "SIGKILL"} {
-		t.Run(how, func(t *testing.T) {
-			t.Parallel()
-			dir := openDir(t)
-			cmd, exit, r := startHelper(t, dir)
-			if how == "exit" {
-				exit()
-			} else if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			cmd.Wait()
-			eventually(t, "the server ended", dead(t, r))
-			eventually(t, "its folder was removed", func() bool {
-				_, err := os.Stat(r.Folder)
-				return errors.Is(err, os.ErrNotExist)
+	each(t, func(t *testing.T, d plan.Dialect) {
+		for _, how := range []string{"exit", "SIGKILL"} {
+			t.Run(how, func(t *testing.T) {
+				t.Parallel()
+				dir := openDir(t)
+				cmd, exit, r := startHelper(t, d, dir)
+				if how == "exit" {
+					exit()
+				} else if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				cmd.Wait()
+				eventually(t, "the server ended", dead(r))
+				eventually(t, "its folder was removed", func() bool {
+					_, err := os.Stat(r.Folder)
+					return errors.Is(err, os.ErrNotExist)
+				})
 			})
-		})
-	}
+		}
+	})
 }
 
 func TestSweepRemovesWhatTheDeadLeft(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
-	cmd, _, r := startHelper(t, dir)
-	sweepDir := func() { sweep(Config{Dir: dir, Log: slog.New(slog.DiscardHandler)}) }
-	sweepDir()
-	if dead(t, r)() {
-		t.Fatal("swept the server of a living process")
-	}
-	if err := syscall.Kill(r.Watchdog, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	if bindsToParent {
-		eventually(t, "the server ended without a watchdog", dead(t, r))
-	}
-	if _, err := os.Stat(r.Folder); err != nil {
-		t.Fatalf("who removed the folder? %v", err)
-	}
-	sweepDir()
-	eventually(t, "the server ended", dead(t, r))
-	if _, err := os.Stat(r.Folder); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("folder is still there: %v", err)
-	}
+	each(t, func(t *testing.T, d plan.Dialect) {
+		dir := openDir(t)
+		cmd, _, r := startHelper(t, d, dir)
+		sweepDir := func() { sweep(Config{Dir: dir, Log: slog.New(slog.DiscardHandler)}) }
+		sweepDir()
+		if dead(r)() {
+			t.Fatal("swept the server of a living process")
+		}
+		if err := syscall.Kill(r.Watchdog, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait()
+		if bindsToParent {
+			eventually(t, "the server ended without a watchdog", dead(r))
+		}
+		if _, err := os.Stat(r.Folder); err != nil {
+			t.Fatalf("who removed the folder? %v", err)
+		}
+		sweepDir()
+		eventually(t, "the server ended", dead(r))
+		if _, err := os.Stat(r.Folder); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("folder is still there: %v", err)
+		}
+	})
+}
+
+// Where the system does not bind a server to its process, sweeping ends it by the file that names it.
+func TestSweepEndsAServer(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d plan.Dialect) {
+		c := own(t, d, nil).backend.(*cluster)
+		pid := c.process.pid
+		endServer(c.folder.path)
+		eventually(t, "the server ended", func() bool { return ended(pid) })
+	})
 }
 
 func TestCanEnter(t *testing.T) {
@@ -194,4 +212,7 @@ func TestCanEnter(t *testing.T) {
 	}
 }
 
-func portOf(c *pgx.ConnConfig) string { return strconv.Itoa(int(c.Port)) }
+func ownedBy(info os.FileInfo, a account) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == a.uid
+}

@@ -58,6 +58,13 @@ func (a account) own(path string) error {
 	return os.Chown(path, a.uid, a.gid)
 }
 
+func (a account) ownIn(root *os.Root, name string) error {
+	if !a.other {
+		return nil
+	}
+	return root.Lchown(name, a.uid, a.gid)
+}
+
 // canEnter tells whether the account may pass through every folder down to dir. Group rights are not looked at.
 func (a account) canEnter(dir string) bool {
 	if !a.other {

@@ -33,7 +33,7 @@ type product interface {
 	accepts(ctx context.Context, c *cluster, pid int) bool
 	dsn(c *cluster) string
 
-	image(settings map[string]string, password string) image
+	image(cfg Config, password string) image
 	imageDSN(host, port, password string) string
 }
 

@@ -2,16 +2,22 @@ package scratch
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"testing"
+	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/phasedb/phased/expand/plan"
 )
 
 // own is a server from binaries, whatever the environment prefers.
-func own(t *testing.T, settings map[string]string) *Server {
+func own(t *testing.T, d plan.Dialect, settings map[string]string) *Server {
 	t.Helper()
-	return PostgresServer(t, Config{Source: SourceBinaries, Settings: settings})
+	start := map[plan.Dialect]func(testing.TB, Config) *Server{
+		plan.DialectPostgres: PostgresServer, plan.DialectMariaDB: MariaDBServer, plan.DialectMySQL: MySQLServer,
+	}[d]
+	return start(t, Config{Source: SourceBinaries, Settings: settings})
 }
 
 func database(t *testing.T, s *Server) *Database {
@@ -23,81 +29,128 @@ func database(t *testing.T, s *Server) *Database {
 	return db
 }
 
-func TestKillAndRestartKeepCommits(t *testing.T) {
+// PostgreSQL is many processes.
+func TestKillEndsEveryBackend(t *testing.T) {
 	t.Parallel()
-	s := own(t, nil)
+	s := own(t, plan.DialectPostgres, nil)
 	db := database(t, s)
-	if _, err := db.DB.Exec(`CREATE TABLE t (i int)`); err != nil {
+	if err := db.DB.Ping(); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 3 {
-		if _, err := db.DB.Exec(`INSERT INTO t VALUES ($1)`, i); err != nil {
+	family, err := children(s.backend.(*cluster).process.pid)
+	if err != nil || len(family) == 0 {
+		t.Fatalf("backends %v, %v", family, err)
+	}
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range family {
+		if !ended(pid) {
+			t.Errorf("process %d lives on", pid)
+		}
+	}
+}
+
+// A killed server is gone with all its processes, and back on the same DSN with what was committed; again and again.
+func TestKillAndRestart(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d plan.Dialect) {
+		s := own(t, d, nil)
+		db := database(t, s)
+		if _, err := db.DB.Exec(`CREATE TABLE t (i int PRIMARY KEY)`); err != nil {
 			t.Fatal(err)
 		}
-		family, err := children(s.backend.(*cluster).process.pid)
-		if err != nil || len(family) == 0 {
-			t.Fatalf("backends %v, %v", family, err)
-		}
-		if i < 2 {
-			if err := s.Kill(); err != nil {
+		for i := range 3 {
+			if _, err := db.DB.Exec(fmt.Sprintf(`INSERT INTO t VALUES (%d)`, i)); err != nil {
 				t.Fatal(err)
 			}
-			for _, pid := range family {
+			pid := s.backend.(*cluster).process.pid
+			if i < 2 {
+				for range 2 {
+					if err := s.Kill(); err != nil {
+						t.Fatal(err)
+					}
+				}
 				if !ended(pid) {
 					t.Errorf("process %d lives on", pid)
 				}
+				if err := db.DB.Ping(); err == nil {
+					t.Fatal("a killed server answers")
+				}
 			}
-			if conn, err := pgx.Connect(t.Context(), db.DSN); err == nil {
-				conn.Close(t.Context())
-				t.Fatal("a killed server answers")
+			if err := s.Restart(t.Context()); err != nil { // the last time of a running server
+				t.Fatal(err)
 			}
+			var n int
+			if err := db.DB.QueryRow(`SELECT count(*) FROM t`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			if n != i+1 {
+				t.Errorf("after restart %d: %d rows, want %d", i, n, i+1)
+			}
+			db.DB.SetMaxIdleConns(0)
 		}
-		if err := s.Restart(t.Context()); err != nil { // the last time of a running server
+		if err := db.Drop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Somebody who sits on the port for a moment delays a restart, and no more.
+func TestRestartWaitsForThePort(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d plan.Dialect) {
+		s := own(t, d, nil)
+		if err := s.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		conn, err := pgx.Connect(t.Context(), db.DSN) // same port, so the DSN holds
+		c := s.backend.(*cluster)
+		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", c.port))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var n int
-		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM t`).Scan(&n); err != nil {
+		defer l.Close()
+		if err := c.start(t.Context()); !errors.Is(err, errPortTaken) {
+			t.Fatalf("got %v, want %v", err, errPortTaken)
+		}
+		time.AfterFunc(300*time.Millisecond, func() { l.Close() })
+		if err := s.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		conn.Close(t.Context())
-		if n != i+1 {
-			t.Errorf("after restart %d: %d rows, want %d", i, n, i+1)
-		}
-		db.DB.SetMaxIdleConns(0)
-	}
-	if err := db.Drop(t.Context()); err != nil {
-		t.Error(err)
-	}
+		database(t, s)
+	})
 }
 
 func TestCloseRemovesEverything(t *testing.T) {
 	t.Parallel()
-	s := own(t, nil)
-	db := database(t, s)
-	folder := s.backend.(*cluster).folder.path
-	for range 2 {
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
+	each(t, func(t *testing.T, d plan.Dialect) {
+		s := own(t, d, nil)
+		db := database(t, s)
+		c := s.backend.(*cluster)
+		folder, pid := c.folder.path, c.process.pid
+		for range 2 {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("folder %s is still there: %v", folder, err)
-	}
-	if err := db.Drop(t.Context()); err != nil {
-		t.Errorf("drop after close: %v", err)
-	}
-	if err := s.Kill(); err == nil {
-		t.Error("kill after close: no error")
-	}
+		if !ended(pid) {
+			t.Errorf("process %d lives on", pid)
+		}
+		if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("folder %s is still there: %v", folder, err)
+		}
+		if err := db.Drop(t.Context()); err != nil {
+			t.Errorf("drop after close: %v", err)
+		}
+		if err := s.Kill(); err == nil {
+			t.Error("kill after close: no error")
+		}
+	})
 }
 
 func TestSettingsReplaceDefaults(t *testing.T) {
 	t.Parallel()
-	s := own(t, map[string]string{"fsync": "on", "application_name": `it's a \ name`})
+	s := own(t, plan.DialectPostgres, map[string]string{"fsync": "on", "application_name": `it's a \ name`})
 	db := database(t, s)
 	for name, want := range map[string]string{
 		"fsync":                     "on",
@@ -119,7 +172,7 @@ func TestSettingsReplaceDefaults(t *testing.T) {
 
 func TestDropClearsTheWay(t *testing.T) {
 	t.Parallel()
-	s := own(t, nil)
+	s := own(t, plan.DialectPostgres, nil)
 	db := database(t, s)
 	for _, stmt := range []string{
 		`CREATE TABLE t (i int)`,
@@ -140,37 +193,43 @@ func TestDropClearsTheWay(t *testing.T) {
 
 func TestServerBehindDSN(t *testing.T) {
 	t.Parallel()
-	s := own(t, nil)
-	u, err := pgx.ParseConfig(s.DSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket := s.backend.(*cluster).folder.path
-	for name, dsn := range map[string]string{
-		"URL":      s.DSN(),
-		"keywords": "host=127.0.0.1 user=postgres dbname='postgres' sslmode=disable port=" + portOf(u),
-		"socket":   "host=" + socket + " user=postgres dbname=postgres port=" + portOf(u),
-	} {
-		t.Run(name, func(t *testing.T) {
-			f, err := Start(t.Context(), Config{Source: SourceDSN, DSN: dsn})
-			if err != nil {
-				t.Fatal(err)
-			}
-			db := database(t, f)
-			var got string
-			if err := db.DB.QueryRow(`SELECT current_database()`).Scan(&got); err != nil || got != db.Name {
-				t.Errorf("connected to %q, want %q: %v", got, db.Name, err)
-			}
-			if err := db.Drop(t.Context()); err != nil {
-				t.Error(err)
-			}
-			if err := f.Kill(); !errors.Is(err, ErrNotOwned) {
-				t.Errorf("kill: got %v, want ErrNotOwned", err)
-			}
-			if err := f.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	database(t, s) // it is still there
+	each(t, func(t *testing.T, d plan.Dialect) {
+		s := own(t, d, nil)
+		c := s.backend.(*cluster)
+		dsns := map[string]string{
+			"TCP":    s.DSN(),
+			"socket": "root@unix(" + c.folder.file(socketName) + ")/mysql?parseTime=true",
+		}
+		if d == plan.DialectPostgres {
+			dsns["keywords"] = fmt.Sprintf("host=127.0.0.1 user=postgres dbname='postgres' sslmode=disable port=%d", c.port)
+			dsns["socket"] = fmt.Sprintf("host=%s user=postgres dbname=postgres port=%d", c.folder.path, c.port)
+		}
+		for name, dsn := range dsns {
+			t.Run(name, func(t *testing.T) {
+				f, err := Start(t.Context(), Config{Dialect: d, Source: SourceDSN, DSN: dsn})
+				if err != nil {
+					t.Fatal(err)
+				}
+				db := database(t, f)
+				if _, err := db.DB.Exec(`CREATE TABLE mine AS SELECT 1 AS i`); err != nil {
+					t.Fatal(err)
+				}
+				var got string
+				var i int
+				if err := db.DB.QueryRow(currentDatabase[d]).Scan(&got, &i); err != nil || got != db.Name {
+					t.Errorf("connected to %q, want %q: %v", got, db.Name, err)
+				}
+				if err := db.Drop(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if err := f.Kill(); !errors.Is(err, ErrNotOwned) {
+					t.Errorf("kill: got %v, want ErrNotOwned", err)
+				}
+				if err := f.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		database(t, s) // it is still there
+	})
 }
