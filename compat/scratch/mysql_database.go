@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	driver "github.com/go-sql-driver/mysql"
 )
@@ -21,13 +22,10 @@ func (p mysql) dropDatabase(ctx context.Context, d *Database) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, `SET SESSION lock_wait_timeout = 5`); err != nil {
-		return err
-	}
 	if err := kill(ctx, conn, `SELECT id FROM information_schema.processlist WHERE db = ?`, d.Name); err != nil {
 		return err
 	}
-	err = p.drop(ctx, conn, d)
+	err = p.drop(ctx, conn, d, time.Second)
 	if !isLockTimeout(err) {
 		return err
 	}
@@ -37,10 +35,13 @@ func (p mysql) dropDatabase(ctx context.Context, d *Database) error {
 		WHERE l.object_schema = ? AND t.processlist_id IS NOT NULL AND t.processlist_id <> CONNECTION_ID()`, d.Name); err != nil {
 		return err
 	}
-	return p.drop(ctx, conn, d)
+	return p.drop(ctx, conn, d, 20*time.Second)
 }
 
-func (mysql) drop(ctx context.Context, conn *sql.Conn, d *Database) error {
+func (mysql) drop(ctx context.Context, conn *sql.Conn, d *Database, wait time.Duration) error {
+	if _, err := conn.ExecContext(ctx, fmt.Sprint("SET SESSION lock_wait_timeout = ", int(wait.Seconds()))); err != nil {
+		return err
+	}
 	_, err := conn.ExecContext(ctx, "DROP DATABASE IF EXISTS `"+d.Name+"`")
 	return err
 }
