@@ -3,7 +3,6 @@ package lifetest
 import (
 	"context"
 	"fmt"
-	"strings"
 )
 
 // compare looks at the end: every row is what its writer left, there is none too
@@ -19,7 +18,7 @@ func (l *life) compare() error {
 				continue
 			}
 			rows++
-			m, err := image(ctx, l.db, l.s.Shape, n)
+			m, err := l.f.image(ctx, l.db, l.s.Shape, n)
 			switch {
 			case err != nil:
 				return err
@@ -50,30 +49,24 @@ func (l *life) compare() error {
 	return l.once()
 }
 
-const schemaSQL = `SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
-  SELECT format('column %s %s %s %s', attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid)) AS line
-    FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = '%[1]s'::regclass AND attnum > 0 AND NOT attisdropped
-  UNION ALL SELECT 'index ' || replace(pg_get_indexdef(indexrelid), '%[1]s', 'T') || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END FROM pg_index WHERE indrelid = '%[1]s'::regclass
-  UNION ALL SELECT 'constraint ' || replace(conname, '%[1]s', 'T') || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = '%[1]s'::regclass
-  UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = '%[1]s'::regclass AND NOT tgisinternal) s`
-
 // schema compares with the schema written directly.
 func (l *life) schema(column string) error {
-	for _, stmt := range l.s.Shape.ddl()[1:] {
-		if _, err := l.db.Exec(strings.ReplaceAll(stmt, "items", "plain")); err != nil {
-			return err
-		}
-	}
+	direct := l.f.ddl(l.s.Shape, "plain")
 	if column == "b" {
-		if _, err := l.db.Exec("ALTER TABLE plain RENAME COLUMN a TO b"); err != nil {
+		direct = append(direct, "ALTER TABLE plain RENAME COLUMN a TO b")
+	}
+	for _, stmt := range direct {
+		if _, err := l.db.Exec(stmt); err != nil {
 			return err
 		}
 	}
-	var got, want string
-	for table, to := range map[string]*string{"items": &got, "plain": &want} {
-		if err := l.db.QueryRow(strings.ReplaceAll(schemaSQL, "%[1]s", table)).Scan(to); err != nil {
-			return err
-		}
+	got, err := l.f.schema(context.Background(), l.db, "items")
+	if err != nil {
+		return err
+	}
+	want, err := l.f.schema(context.Background(), l.db, "plain")
+	if err != nil {
+		return err
 	}
 	if got != want {
 		return wrong("the schema at the end is\n%s\nwant\n%s", got, want)
@@ -83,7 +76,7 @@ func (l *life) schema(column string) error {
 
 // once is I6: in each life of the migration, each step was recorded once.
 func (l *life) once() error {
-	rows, err := l.db.Query(`SELECT what, detail FROM phased.event WHERE migration = $1 ORDER BY id`, migrationFile)
+	rows, err := l.db.Query(fmt.Sprintf("SELECT what, detail FROM %s WHERE migration = %s ORDER BY id", l.f.state("event"), l.f.literal(migrationFile)))
 	if err != nil {
 		return err
 	}

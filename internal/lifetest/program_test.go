@@ -8,12 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/phasedb/phased/backfill"
 	"github.com/phasedb/phased/contract"
@@ -22,9 +21,11 @@ import (
 
 // The test binary started again with a role is a program of its own.
 const (
-	roleVar = "PHASED_LIFETEST_ROLE"
-	dsnVar  = "PHASED_LIFETEST_DSN"
-	doVar   = "PHASED_LIFETEST_CONTRACT"
+	roleVar   = "PHASED_LIFETEST_ROLE"
+	familyVar = "PHASED_LIFETEST_FAMILY"
+	dsnVar    = "PHASED_LIFETEST_DSN"
+	nameVar   = "PHASED_LIFETEST_NAME" // by which the server knows the program
+	doVar     = "PHASED_LIFETEST_CONTRACT"
 )
 
 func TestMain(m *testing.M) {
@@ -45,8 +46,9 @@ func rename() *expand.Migration {
 	return &expand.Migration{Name: migrationFile, Statements: []expand.Statement{{Change: expand.RenameColumn{Table: "items", From: "a", To: "b"}}}}
 }
 
-func open(dsn string) (*sql.DB, error) {
-	db, err := sql.Open("pgx", dsn)
+// open makes the pool of a program.
+func open(f family, dsn, program string) (*sql.DB, error) {
+	db, err := f.open(dsn, program)
 	if err == nil {
 		db.SetMaxOpenConns(6)
 		db.SetMaxIdleConns(6)
@@ -67,7 +69,11 @@ func programLog() *slog.Logger {
 // or, with the role contract, what takes the old side away.
 func program(role string) error {
 	ctx := context.Background()
-	db, err := open(os.Getenv(dsnVar))
+	f := familyOf(os.Getenv(familyVar))
+	if f == nil {
+		return fmt.Errorf("family %q is not known", os.Getenv(familyVar))
+	}
+	db, err := open(f, os.Getenv(dsnVar), os.Getenv(nameVar))
 	if err != nil {
 		return err
 	}
@@ -103,17 +109,21 @@ func program(role string) error {
 	return fmt.Errorf("role %q is not known", role)
 }
 
+var started atomic.Int64
+
 // child is a started program.
 type child struct {
+	name  string
 	cmd   *exec.Cmd
 	out   *strings.Builder
 	ended chan struct{}
 	err   error
 }
 
-func start(t testing.TB, dsn, role string, env ...string) *child {
-	c := &child{cmd: exec.Command(os.Args[0]), out: &strings.Builder{}, ended: make(chan struct{})}
-	c.cmd.Env = append(append(os.Environ(), roleVar+"="+role, dsnVar+"="+dsn), env...)
+// start starts a program on a database. Its name is its role and a number.
+func start(t testing.TB, f family, dsn, role string, env ...string) *child {
+	c := &child{name: fmt.Sprintf("%s_%d", role, started.Add(1)), cmd: exec.Command(os.Args[0]), out: &strings.Builder{}, ended: make(chan struct{})}
+	c.cmd.Env = append(append(os.Environ(), roleVar+"="+role, familyVar+"="+f.name(), dsnVar+"="+dsn, nameVar+"="+c.name), env...)
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
 	if err := c.cmd.Start(); err != nil {
 		t.Fatalf("start a %s: %v", role, err)

@@ -3,13 +3,13 @@ package lifetest
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"regexp"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/phasedb/phased/compat/scratch"
 	"github.com/phasedb/phased/expand"
 )
 
@@ -17,11 +17,11 @@ const starters = 50
 
 // startFifty starts the processes at the same instant: each waits for its database's
 // gate to open.
-func startFifty(t *testing.T, db *scratch.Database) []*child {
+func startFifty(t *testing.T, f family, dsn string, db *sql.DB) []*child {
 	t.Helper()
 	var out []*child
 	for range starters {
-		out = append(out, start(t, db.DSN, "starter"))
+		out = append(out, start(t, f, dsn, "starter"))
 	}
 	t.Cleanup(func() {
 		for _, c := range out {
@@ -35,7 +35,7 @@ func startFifty(t *testing.T, db *scratch.Database) []*child {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d processes came to the gate", ready, starters)
 		}
-		if err := db.DB.QueryRow("SELECT count(*) FROM gate.arrived").Scan(&ready); err != nil {
+		if err := db.QueryRow("SELECT count(*) FROM gate_arrived").Scan(&ready); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -45,33 +45,56 @@ func startFifty(t *testing.T, db *scratch.Database) []*child {
 
 // gate is a table that the processes write to when they are ready, and one whose
 // lock holds them until all are.
-func gate(t *testing.T, db *sql.DB) (open func()) {
+func gate(t *testing.T, f family, db *sql.DB) (open func()) {
 	t.Helper()
-	for _, stmt := range []string{"CREATE SCHEMA gate", "CREATE TABLE gate.arrived (n int)", "CREATE TABLE gate.closed (n int)"} {
+	for _, stmt := range []string{"CREATE TABLE gate_arrived (n int)", "CREATE TABLE gate_closed (n int)"} {
 		if _, err := db.Exec(stmt); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tx, err := db.BeginTx(context.Background(), nil)
+	return held(t, f, db, lock{lockTable, "gate_closed"})
+}
+
+// held is a lock for a test, until the function that it returns is called.
+func held(t *testing.T, f family, db *sql.DB, l lock) (release func()) {
+	t.Helper()
+	let, err := f.hold(t.Context(), db, l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec("LOCK TABLE gate.closed"); err != nil {
-		t.Fatal(err)
-	}
 	return func() {
-		if err := tx.Rollback(); err != nil {
+		if err := let(); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
+// emptyDatabase is a database for a test, on the server that all share.
+func emptyDatabase(t *testing.T, f family) (string, *sql.DB) {
+	t.Helper()
+	dsn, drop, err := f.server(t).database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := drop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	db, err := f.open(dsn, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return dsn, db
+}
+
 // starter is a process that starts and ends: Up at the same instant as the others.
 func starter(ctx context.Context, db *sql.DB) error {
-	if _, err := db.ExecContext(ctx, "INSERT INTO gate.arrived VALUES (1)"); err != nil {
+	if _, err := db.ExecContext(ctx, "INSERT INTO gate_arrived VALUES (1)"); err != nil {
 		return err
 	}
-	if _, err := db.ExecContext(ctx, "SELECT FROM gate.closed"); err != nil {
+	if _, err := db.ExecContext(ctx, "SELECT n FROM gate_closed"); err != nil {
 		return err
 	}
 	m, err := migrator(db, "v1")
@@ -100,25 +123,32 @@ func waitAll(t *testing.T, all []*child, killed *child) {
 }
 
 // assertOnce wants each step of the expand phase recorded once, and done.
-func assertOnce(t *testing.T, db *sql.DB) {
+func assertOnce(t *testing.T, f family, db *sql.DB) {
 	t.Helper()
-	var steps, undone, twice int
-	if err := db.QueryRow(`SELECT (SELECT count(*) FROM phased.step WHERE phase = 'expand'), (SELECT count(*) FROM phased.step WHERE phase = 'expand' AND NOT done),
-		(SELECT count(*) FROM (SELECT FROM phased.event WHERE what = 'step' GROUP BY migration, detail HAVING count(*) > 1) s)`).Scan(&steps, &undone, &twice); err != nil {
-		t.Fatal(err)
+	var steps, undone, twice, begun int
+	for query, to := range map[string]*int{
+		"SELECT count(*) FROM " + f.state("step") + " WHERE phase = 'expand'":                                                                     &steps,
+		"SELECT count(*) FROM " + f.state("step") + " WHERE phase = 'expand' AND NOT done":                                                        &undone,
+		"SELECT count(*) FROM (SELECT detail FROM " + f.state("event") + " WHERE what = 'step' GROUP BY migration, detail HAVING count(*) > 1) s": &twice,
+		"SELECT count(*) FROM " + f.state("event") + " WHERE what = 'expanding'":                                                                  &begun,
+	} {
+		if err := db.QueryRow(query).Scan(to); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if steps == 0 || undone != 0 || twice != 0 {
 		t.Errorf("%d expand steps, %d of them not done, %d recorded more than once", steps, undone, twice)
 	}
-	var begun int
-	if err := db.QueryRow("SELECT count(*) FROM phased.event WHERE what = 'expanding'").Scan(&begun); err != nil || begun != 1 {
-		t.Errorf("the migration was begun %d times (%v)", begun, err)
+	if begun != 1 {
+		t.Errorf("the migration was begun %d times", begun)
 	}
 }
 
-func itemsTable(t *testing.T, db *sql.DB) {
+// itemsTable is a small table for the starters' migration.
+func itemsTable(t *testing.T, f family, db *sql.DB) {
 	t.Helper()
-	for _, stmt := range []string{"CREATE TABLE items (k1 bigint PRIMARY KEY, a text NOT NULL)", "INSERT INTO items SELECT i, 'v' FROM generate_series(1, 1000) i"} {
+	s := scenario{Shape: shape{Type: "text", Values: []string{"v"}, NotNull: true, Key: "bigint"}, Rows: 1000}
+	for _, stmt := range append(f.ddl(s.Shape, "items"), s.fill(f)) {
 		if _, err := db.Exec(stmt); err != nil {
 			t.Fatal(err)
 		}
@@ -127,11 +157,15 @@ func itemsTable(t *testing.T, db *sql.DB) {
 
 func TestFiftyStartersAtTheSameInstant(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t)
-	open := gate(t, db.DB)
-	itemsTable(t, db.DB)
-	all := startFifty(t, db)
-	m, err := migrator(db.DB, "v0")
+	eachFamily(t, fiftyStartersAtTheSameInstant)
+}
+
+func fiftyStartersAtTheSameInstant(t *testing.T, f family) {
+	dsn, db := emptyDatabase(t, f)
+	open := gate(t, f, db)
+	itemsTable(t, f, db)
+	all := startFifty(t, f, dsn, db)
+	m, err := migrator(db, "v0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,18 +174,22 @@ func TestFiftyStartersAtTheSameInstant(t *testing.T) {
 	}
 	open()
 	waitAll(t, all, nil)
-	assertOnce(t, db.DB)
+	assertOnce(t, f, db)
 }
 
 var holderPID = regexp.MustCompile(`/(\d+)/[0-9a-f]{8}$`)
 
 func TestFiftyStartersWhoseLeaderIsKilled(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t)
-	open := gate(t, db.DB)
-	itemsTable(t, db.DB)
-	all := startFifty(t, db)
-	m, err := migrator(db.DB, "v0")
+	eachFamily(t, fiftyStartersWhoseLeaderIsKilled)
+}
+
+func fiftyStartersWhoseLeaderIsKilled(t *testing.T, f family) {
+	dsn, db := emptyDatabase(t, f)
+	open := gate(t, f, db)
+	itemsTable(t, f, db)
+	all := startFifty(t, f, dsn, db)
+	m, err := migrator(db, "v0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,13 +197,7 @@ func TestFiftyStartersWhoseLeaderIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A reader in the way keeps the leader in its step until it has been killed.
-	reader, err := db.DB.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := reader.Exec("SELECT FROM items LIMIT 1"); err != nil {
-		t.Fatal(err)
-	}
+	release := held(t, f, db, lock{lockReader, "items"})
 	open()
 	var killed *child
 	for deadline := time.Now().Add(60 * time.Second); killed == nil; time.Sleep(5 * time.Millisecond) {
@@ -174,7 +206,7 @@ func TestFiftyStartersWhoseLeaderIsKilled(t *testing.T) {
 		}
 		var holder string
 		var attempts int
-		if err := db.DB.QueryRow("SELECT holder, (SELECT coalesce(sum(attempts), 0) FROM phased.step) FROM phased.lease").Scan(&holder, &attempts); err != nil {
+		if err := db.QueryRow(fmt.Sprintf("SELECT holder, (SELECT coalesce(sum(attempts), 0) FROM %s) FROM %s", f.state("step"), f.state("lease"))).Scan(&holder, &attempts); err != nil {
 			t.Fatal(err)
 		}
 		found := holderPID.FindStringSubmatch(holder)
@@ -193,24 +225,26 @@ func TestFiftyStartersWhoseLeaderIsKilled(t *testing.T) {
 		}
 	}
 	<-killed.ended
-	if err := reader.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	waitAll(t, all, killed)
-	assertOnce(t, db.DB)
+	assertOnce(t, f, db)
 }
 
 // TestFiftyStartersOnAnEmptyDatabase: the state tables too are created by one of them.
 func TestFiftyStartersOnAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t)
+	eachFamily(t, fiftyStartersOnAnEmptyDatabase)
+}
+
+func fiftyStartersOnAnEmptyDatabase(t *testing.T, f family) {
+	dsn, db := emptyDatabase(t, f)
 	all := make([]*child, starters)
 	for i := range all {
-		all[i] = start(t, db.DSN, "create")
+		all[i] = start(t, f, dsn, "create")
 	}
 	waitAll(t, all, nil)
 	var rows, created int
-	if err := db.DB.QueryRow("SELECT (SELECT count(*) FROM phased.migration WHERE state = 'complete'), (SELECT count(*) FROM phased.event WHERE what = 'complete')").Scan(&rows, &created); err != nil {
+	if err := db.QueryRow(fmt.Sprintf("SELECT (SELECT count(*) FROM %s WHERE state = 'complete'), (SELECT count(*) FROM %s WHERE what = 'complete')", f.state("migration"), f.state("event"))).Scan(&rows, &created); err != nil {
 		t.Fatal(err)
 	}
 	if rows != 1 || created != 1 {

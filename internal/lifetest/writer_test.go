@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // row is what the model knows of a row.
@@ -22,6 +20,7 @@ type row struct {
 // (knows a) and new code (knows b). Being the only one who writes its keys, it knows
 // exactly what has to be there.
 type writer struct {
+	f       family
 	s       scenario
 	id      int
 	db      *sql.DB
@@ -32,8 +31,8 @@ type writer struct {
 	counts  map[string]int
 }
 
-func newWriter(s scenario, id int, db *sql.DB, oldGone *atomic.Bool) *writer {
-	w := &writer{s: s, id: id, db: db, rnd: rand.New(rand.NewPCG(uint64(s.Seed), uint64(id))), model: map[int]row{}, oldGone: oldGone, counts: map[string]int{}}
+func newWriter(f family, s scenario, id int, db *sql.DB, oldGone *atomic.Bool) *writer {
+	w := &writer{f: f, s: s, id: id, db: db, rnd: rand.New(rand.NewPCG(uint64(s.Seed), uint64(id))), model: map[int]row{}, oldGone: oldGone, counts: map[string]int{}}
 	for n := range s.Rows {
 		if n%s.Writers == id {
 			v := s.firstValue(n)
@@ -121,22 +120,11 @@ func (w *writer) tolerate(err error) error {
 	if errors.As(err, &bad) {
 		return bad
 	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch pg.Code {
-		case "42703": // the column is not there: this code is not deployed now
-			w.counts["not deployed"]++
-			return nil
-		case "57P01", "40P01", "40001", "25P02", "57P03", "53300": // cut, deadlock, …: the client tries again
-			w.counts["cut"]++
-			return nil
-		case "0A000": // cached plan must not change result type: the client prepares again
-			w.counts["prepared again"]++
-			return nil
-		}
+	kind := w.f.tolerated(err)
+	if kind == "" {
 		return wrong("a statement failed: %v", err)
 	}
-	w.counts["cut"]++ // the connection
+	w.counts[kind]++
 	return nil
 }
 
@@ -199,25 +187,9 @@ func text(v *string) string {
 	return "'" + *v + "'"
 }
 
-// image reads a row's columns under whatever names they have now.
-func image(ctx context.Context, q interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-}, s shape, n int) (map[string]*string, error) {
-	var raw []byte
-	err := q.QueryRowContext(ctx, fmt.Sprintf("SELECT texts(i, ARRAY['a', 'b', 'a~hidden'])::text FROM items i WHERE %s", s.where(n))).Scan(&raw)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var m map[string]*string
-	return m, json.Unmarshal(raw, &m)
-}
-
 // read finds a row's value on whichever side is there.
 func (w *writer) read(n int) (row, error) {
-	m, err := image(context.Background(), w.db, w.s.Shape, n)
+	m, err := w.f.image(context.Background(), w.db, w.s.Shape, n)
 	if err != nil || m == nil {
 		return row{}, err
 	}
@@ -237,7 +209,7 @@ func (w *writer) healed(ctx context.Context, tx *sql.Tx, n int, was row) (bool, 
 	if !was.exists {
 		return false, nil
 	}
-	m, err := image(ctx, tx, w.s.Shape, n)
+	m, err := w.f.image(ctx, tx, w.s.Shape, n)
 	if err != nil {
 		return false, err
 	}
@@ -247,7 +219,7 @@ func (w *writer) healed(ctx context.Context, tx *sql.Tx, n int, was row) (bool, 
 
 // visible is I1: what was written shows on both sides in the same transaction.
 func (w *writer) visible(ctx context.Context, tx *sql.Tx, n int, want row) error {
-	m, err := image(ctx, tx, w.s.Shape, n)
+	m, err := w.f.image(ctx, tx, w.s.Shape, n)
 	if err != nil {
 		return err
 	}

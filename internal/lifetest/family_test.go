@@ -1,0 +1,96 @@
+package lifetest
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+)
+
+// family is a kind of server: everything in which the lives on one differ from
+// those on another. What is lived through, and what must hold, is the same for all.
+type family interface {
+	name() string
+	// server is the one that this process shares; ownServer is one that a test may crash, ended with the test.
+	server(t testing.TB) server
+	ownServer(t testing.TB) server
+	// open makes a pool for a program, which the server then knows by its name.
+	open(dsn, program string) (*sql.DB, error)
+
+	// types are what the column may be; allowed takes out of a shape what the family has no strategy for.
+	types() []columnType
+	allowed(s shape) shape
+	// ddl creates a table of a shape as other means left it, and prepare what else image needs once.
+	ddl(s shape, table string) []string
+	prepare(s shape) []string
+	// literal quotes text; value is a value of the shape's type, and null for nil.
+	literal(text string) string
+	value(s shape, v *string) string
+	// upsert inserts a row with a value, or sets it in the one that is there.
+	upsert(s shape, n int, column, value string) string
+	// lockRow is the query that locks a row until the transaction ends.
+	lockRow(s shape, n int) string
+	// image reads those of the columns a, b and a~hidden that are there now, as text; nil: there is no such row.
+	image(ctx context.Context, q querier, s shape, n int) (map[string]*string, error)
+	// schema describes a table, its own name taken out.
+	schema(ctx context.Context, db *sql.DB, table string) (string, error)
+	// state is the name of one of phased's own tables.
+	state(table string) string
+
+	// tolerated says what became of a client whose statement failed; "": it must not have.
+	tolerated(err error) string
+	// cut ends one connection to the database, whosever it is.
+	cut(ctx context.Context, db *sql.DB, which int) error
+	// hold takes a lock until it is released.
+	hold(ctx context.Context, db *sql.DB, l lock) (release func() error, err error)
+}
+
+// columnType is a type and what writers write, as text: values that differ in their stored image.
+type columnType struct {
+	name   string
+	values []string
+}
+
+// server makes databases.
+type server interface {
+	database(ctx context.Context) (dsn string, drop func(context.Context) error, err error)
+	// crash ends the whole server as a crash of it would, and starts it again on the same data.
+	crash(ctx context.Context) error
+}
+
+// lock is something that a client holds and a step has to wait for.
+type lock struct {
+	kind  lockKind
+	table string
+}
+
+type lockKind string
+
+const (
+	lockReader lockKind = "reader" // a transaction that has read the table
+	lockTable  lockKind = "table"  // nobody else may read or write
+)
+
+// querier is what a pool and a transaction have in common.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// families are those whose lives are tested; a program is told its own by name.
+var families = []family{postgres{}}
+
+func familyOf(name string) family {
+	for _, f := range families {
+		if f.name() == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// eachFamily runs a test on every family.
+func eachFamily(t *testing.T, test func(t *testing.T, f family)) {
+	for _, f := range families {
+		t.Run(f.name(), func(t *testing.T) { test(t, f) })
+	}
+}
