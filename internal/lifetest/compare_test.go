@@ -6,10 +6,18 @@ import (
 )
 
 // compare looks at the end: every row is what its writer left, there is none too
-// many, the schema is that of an undisturbed life, and no step ran twice.
+// many, the schema is that of an undisturbed life, no step ran twice, and nobody worked
+// without the lease.
 func (l *life) compare() error {
 	l.killAll()
 	ctx := context.Background()
+	entries, err := l.f.journal(ctx, l.db)
+	if err == nil {
+		err = orderly(entries)
+	}
+	if err != nil {
+		return err
+	}
 	rolledBack := l.s.Rollback > 0 && !l.s.Resume
 	var rows int
 	for _, w := range l.writers {

@@ -38,6 +38,12 @@ type family interface {
 
 	// tolerated says what became of a client whose statement failed; "": it must not have.
 	tolerated(err error) string
+	// crossing locks, statement by statement in one transaction, what a step locks in
+	// the opposite order. No reader waits for it.
+	crossing(s shape, n int) []string
+	// watch makes the server write down from now on who works on the change; journal reads it.
+	watch(ctx context.Context, db *sql.DB) error
+	journal(ctx context.Context, db *sql.DB) ([]entry, error)
 	// cut ends one connection to the database, whosever it is.
 	cut(ctx context.Context, db *sql.DB, which int) error
 	// hold takes a lock until it is released.

@@ -2,35 +2,134 @@ package lifetest
 
 import (
 	"context"
-	"syscall"
+	"math/rand/v2"
 	"time"
 )
 
-// faults happen one after the other.
-func (l *life) faults() error {
-	for _, f := range l.s.Faults {
-		time.Sleep(time.Duration(f.After) * time.Millisecond)
-		l.mu.Lock()
-		var c *child
-		if len(l.programs) > 0 {
-			c = l.programs[f.Which%len(l.programs)]
+// lease is how long the programs' claims outlive their last renewal; a stop is longer.
+const (
+	lease    = time.Second
+	stopTime = 1300 * time.Millisecond
+)
+
+// lockTimeout is how long a step waits for a lock; a client that holds one does so for longer.
+const (
+	lockTimeout = 300 * time.Millisecond
+	holdTime    = 500 * time.Millisecond
+)
+
+// fault is something that happens to programs, server or tables, after so many milliseconds.
+type fault struct {
+	After int
+	What  faultKind
+	Which int
+}
+
+type faultKind string
+
+const (
+	faultKill   faultKind = "kill"   // SIGKILL of a program
+	faultStop   faultKind = "stop"   // SIGSTOP for longer than its lease; it comes back late
+	faultCut    faultKind = "cut"    // one connection is ended, whosever it is
+	faultCrash  faultKind = "crash"  // the server is killed and started again
+	faultRows   faultKind = "rows"   // a client locks rows in the opposite order of a chunk
+	faultTables faultKind = "tables" // a client locks what a step locks in the opposite order
+	faultLock   faultKind = "lock"   // a client holds the table, again and again, for longer than a step waits
+)
+
+// faultKinds as often as they are drawn.
+var faultKinds = []faultKind{faultKill, faultKill, faultKill, faultStop, faultStop, faultCut, faultCut, faultCrash, faultRows, faultTables, faultLock}
+
+// disturb lets faults happen, one after the other; it is over when the channel is closed.
+func (l *life) disturb(faults []fault) <-chan struct{} {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for _, f := range faults {
+			time.Sleep(time.Duration(f.After) * time.Millisecond)
+			l.fault(f)
 		}
-		l.mu.Unlock()
+	}()
+	return over
+}
+
+// fault errors are no concern: what a fault does to its own client does not matter.
+func (l *life) fault(f fault) {
+	ctx := context.Background()
+	l.mu.Lock()
+	l.happened[string(f.What)]++
+	l.mu.Unlock()
+	switch f.What {
+	case faultKill, faultStop:
+		c := l.victim(f.Which)
 		switch {
 		case c == nil:
-		case f.What == "kill":
+		case f.What == faultKill:
 			c.kill()
-			l.kills++
-		case f.What == "stop": // paused for longer than its lease, then it comes back late
-			c.signal(syscall.SIGSTOP)
-			l.kills++
-			time.Sleep(1300 * time.Millisecond)
-			c.signal(syscall.SIGCONT)
+		default:
+			c.stop()
+			time.Sleep(stopTime)
+			c.resume()
 		}
-		if f.What == "cut" {
-			// One connection, whosever it is.
-			_ = l.f.cut(context.Background(), l.db, f.Which) // it may have been ours
+	case faultCut:
+		_ = l.f.cut(ctx, l.db, f.Which) // it may have been ours
+	case faultCrash:
+		calm := l.reader.excuse()
+		if err := l.server.crash(ctx); err != nil {
+			l.t.Errorf("crash: %v", err)
+		}
+		calm()
+	case faultRows:
+		l.hostile(func(rnd *rand.Rand) []string {
+			a, b := rnd.IntN(l.s.Rows), rnd.IntN(l.s.Rows)
+			return []string{l.f.lockRow(l.s.Shape, max(a, b)), l.f.lockRow(l.s.Shape, min(a, b))}
+		})
+	case faultTables:
+		l.hostile(func(rnd *rand.Rand) []string { return l.f.crossing(l.s.Shape, rnd.IntN(l.s.Rows)) })
+	case faultLock:
+		for range 3 {
+			calm := l.reader.excuse()
+			release, err := l.f.hold(ctx, l.db, lock{lockTable, "items"})
+			if err == nil {
+				time.Sleep(holdTime)
+				_ = release() // the connection may have been cut
+			}
+			calm()
+			time.Sleep(100 * time.Millisecond)
 		}
 	}
-	return nil
+}
+
+// victim is one of the programs that run.
+func (l *life) victim(which int) *child {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var running []*child
+	for _, c := range l.all {
+		if c.working() {
+			running = append(running, c)
+		}
+	}
+	if len(running) == 0 {
+		return nil
+	}
+	return running[which%len(running)]
+}
+
+// hostile runs transactions of a client that takes locks one after the other.
+func (l *life) hostile(statements func(*rand.Rand) []string) {
+	rnd := rand.New(rand.NewPCG(uint64(l.s.Seed), 99))
+	for end := time.Now().Add(600 * time.Millisecond); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		tx, err := l.db.BeginTx(context.Background(), nil)
+		if err != nil {
+			continue
+		}
+		for _, stmt := range statements(rnd) {
+			if _, err := tx.Exec(stmt); err != nil {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		_ = tx.Rollback()
+	}
 }

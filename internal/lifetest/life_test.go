@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,26 +17,27 @@ import (
 
 // life is one scenario at work.
 type life struct {
-	t       *testing.T
+	t       testing.TB
 	f       family
 	server  server
 	s       scenario
 	dsn     string
 	db      *sql.DB
 	writers []*writer
+	reader  *reader
 	oldGone atomic.Bool
+	errs    chan error // of the writers
 
-	log       strings.Builder // of the rollback
-	mu        sync.Mutex
-	programs  []*child
-	all       []*child
-	kills     int
-	rollbacks int
+	mu       sync.Mutex
+	replica  []*child // those that should be running
+	all      []*child
+	happened map[string]int // faults and other events, counted
 }
 
 func (l *life) said() string {
 	for _, c := range l.all {
 		if c.running() { // what it is at
+			c.resume()
 			c.signal(syscall.SIGQUIT)
 			select {
 			case <-c.ended:
@@ -46,25 +46,29 @@ func (l *life) said() string {
 		}
 	}
 	l.killAll()
-	out := "--- rollback\n" + l.log.String()
+	var out strings.Builder
 	for i, c := range l.all {
 		if i > 3 && i < len(l.all)-4 { // the first and the last say enough
 			continue
 		}
-		out += fmt.Sprintf("--- program %d (%v)\n%s", i, c.err, c.out)
+		fmt.Fprintf(&out, "--- %s (%v)\n%s", c.name, c.err, c.out)
 	}
-	return out
+	return out.String()
 }
 
-func (l *life) run() (err error) {
-	dsn, drop, err := l.server.database(context.Background())
+// run makes the table and its load, runs a script beside it, and compares what is
+// there at the end with what must be there.
+func (l *life) run(script func() error) (err error) {
+	ctx := context.Background()
+	l.happened = map[string]int{}
+	dsn, drop, err := l.server.database(ctx)
 	if err != nil {
 		return err
 	}
 	l.dsn = dsn
 	defer func() {
 		l.killAll()
-		err = errors.Join(err, drop(context.Background()))
+		err = errors.Join(err, drop(ctx))
 	}()
 	if l.db, err = open(l.f, l.dsn, "life"); err != nil {
 		return err
@@ -79,144 +83,172 @@ func (l *life) run() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := m.Baseline(context.Background(), expand.BaselineNone); err != nil {
+	if err := m.Baseline(ctx, expand.BaselineNone); err != nil {
 		return err
 	}
-	return l.live()
-}
-
-// live starts the writers, lets the change live beside them, and compares.
-func (l *life) live() error {
-	stop := make(chan struct{})
-	errs := make(chan error, l.s.Writers)
-	var running sync.WaitGroup
-	for id := range l.s.Writers {
-		w := newWriter(l.f, l.s, id, l.db, &l.oldGone)
-		l.writers = append(l.writers, w)
-		running.Go(func() {
-			if err := w.run(stop); err != nil {
-				errs <- err
-			}
-		})
+	if err := l.f.watch(ctx, l.db); err != nil {
+		return fmt.Errorf("watch: %w", err)
 	}
-	err := l.change(errs)
-	close(stop)
-	running.Wait()
-	close(errs)
-	for e := range errs {
-		err = errors.Join(err, e)
-	}
-	if err != nil {
+	if err := l.live(script); err != nil {
 		return err
 	}
 	return l.compare()
 }
 
+// live runs the script beside writers and a reader.
+func (l *life) live(script func() error) error {
+	stop := make(chan struct{})
+	l.errs = make(chan error, l.s.Writers+1)
+	l.reader = newReader(l.s, l.f, l.dsn)
+	var running sync.WaitGroup
+	work := func(run func(<-chan struct{}) error) {
+		running.Go(func() {
+			if err := run(stop); err != nil {
+				l.errs <- err
+			}
+		})
+	}
+	work(l.reader.run)
+	for id := range l.s.Writers {
+		w := newWriter(l.f, l.s, id, l.db, &l.oldGone)
+		l.writers = append(l.writers, w)
+		work(w.run)
+	}
+	err := script()
+	close(stop)
+	running.Wait()
+	close(l.errs)
+	for e := range l.errs {
+		err = errors.Join(err, e)
+	}
+	if err != nil {
+		return err
+	}
+	return l.reader.waited()
+}
+
 // change is the life of the change: replicas come and go until the backfill is
 // verified, perhaps with a rollback; then old code goes and the contract begins.
-func (l *life) change(errs chan error) error {
-	faults := make(chan error, 1)
-	go func() { faults <- l.faults() }()
+func (l *life) change() error {
+	over := l.disturb(l.s.Faults)
 	if l.s.Rollback > 0 {
-		if err := l.until(time.Duration(l.s.Rollback)*time.Millisecond, errs); err != nil {
+		if err := l.until(after(time.Duration(l.s.Rollback) * time.Millisecond)); err != nil {
 			return err
 		}
-		if err := l.rollback(); err != nil {
+		undone := l.disturb(l.s.Undo)
+		if err := l.drive("rollback", "rolled-back"); err != nil {
 			return err
 		}
-		if err := <-faults; err != nil {
-			return err
-		}
+		l.happened["rollback"]++
+		<-undone
+		<-over
 		if !l.s.Resume {
 			return nil
 		}
-		if _, err := expand.Resume(context.Background(), l.db, migrationFile); err != nil {
+		if err := l.patiently(func() error {
+			_, err := expand.Resume(context.Background(), l.db, migrationFile)
+			return err
+		}); err != nil {
 			return fmt.Errorf("resume: %w", err)
 		}
-	} else {
-		if err := l.until(0, errs); err != nil {
-			return err
-		}
-		if err := <-faults; err != nil {
-			return err
-		}
+	} else if err := l.until(over); err != nil {
+		return err
 	}
 	if err := l.verified(); err != nil {
 		return err
 	}
+	return l.contract()
+}
+
+// contract is the end of the change, with its own faults.
+func (l *life) contract() error {
 	l.oldGone.Store(true)
-	for _, half := range []string{"hide", "drop"} {
-		if err := l.contract(half); err != nil {
-			return err
-		}
+	over := l.disturb(l.s.Contract)
+	defer func() { <-over }()
+	if err := l.drive("contract", "hidden", doVar+"=hide"); err != nil {
+		return err
 	}
-	return nil
+	return l.drive("contract", "dropped", doVar+"=drop")
 }
 
-// until keeps replicas running, restarting those that were killed, for a time; 0:
-// until the faults are over.
-func (l *life) until(d time.Duration, errs chan error) error {
-	if d == 0 {
-		for _, f := range l.s.Faults {
-			d += time.Duration(f.After) * time.Millisecond
-		}
-		d += 50 * time.Millisecond
-	}
-	end := time.Now().Add(d)
-	for time.Now().Before(end) {
+func after(d time.Duration) <-chan struct{} {
+	c := make(chan struct{})
+	time.AfterFunc(d, func() { close(c) })
+	return c
+}
+
+// until keeps replicas running, restarting those that were killed, until over is closed.
+func (l *life) until(over <-chan struct{}) error {
+	for {
 		select {
-		case err := <-errs:
+		case err := <-l.errs:
 			return err
-		default:
+		case <-over:
+			return nil
+		case <-time.After(5 * time.Millisecond):
+			l.replicas()
 		}
-		l.replicas()
-		time.Sleep(5 * time.Millisecond)
 	}
-	return nil
 }
 
-// replicas starts what is missing.
+// replicas starts what is missing. One that is stopped is missing too: another
+// process takes over what it was at.
 func (l *life) replicas() {
+	for i := len(l.replica); i < l.s.Programs; i++ {
+		l.replica = append(l.replica, nil)
+	}
+	for i, c := range l.replica {
+		if c == nil || !c.working() {
+			l.replica[i] = l.start("replica")
+		}
+	}
+}
+
+func (l *life) start(role string, env ...string) *child {
+	c := start(l.t, l.f, l.dsn, role, env...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := len(l.programs); i < l.s.Programs; i++ {
-		l.programs = append(l.programs, nil)
-	}
-	for i, c := range l.programs {
-		if c == nil || !c.running() {
-			n := start(l.t, l.f, l.dsn, "replica")
-			l.programs[i] = n
-			l.all = append(l.all, n)
-		}
-	}
+	l.all = append(l.all, c)
+	return c
 }
 
-// rollback may meet a migration that has not begun: then there is nothing to take back yet.
-func (l *life) rollback() error {
-	for try, cut := 0, 0; ; try++ {
-		report, err := expand.Rollback(context.Background(), l.db, migrationFile, expand.RollbackConfig{Force: "the test wants it", Logger: slog.New(slog.NewTextHandler(&l.log, nil))})
-		switch {
-		case err == nil:
-			l.rollbacks++
-			if report.Took > 45*time.Second {
-				return fmt.Errorf("the rollback took %s", report.Took)
-			}
-			return nil
-		case errors.Is(err, expand.ErrUnknown) && try < 2000:
-			l.replicas()
-			time.Sleep(5 * time.Millisecond)
-		case cut < 20 && l.transient(err): // our own connection was cut
-			cut++
+// drive runs a program, and another one when it has ended or is stopped, until the
+// migration is in a state and the program at work has ended.
+func (l *life) drive(role, want string, env ...string) error {
+	var c *child
+	var last error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		select {
+		case err := <-l.errs:
+			return err
 		default:
-			return fmt.Errorf("rollback: %w", err)
+		}
+		state, err := l.state()
+		if err != nil && !errors.Is(err, sql.ErrNoRows) && !l.transient(err) {
+			return err
+		}
+		switch {
+		case c != nil && !c.running() && strings.Contains(c.out.String(), tooLong):
+			return fmt.Errorf("%s:\n%s", c.name, c.out)
+		case state == want && (c == nil || !c.working()):
+			return nil
+		case c == nil || !c.working():
+			if c != nil && !c.running() {
+				last = fmt.Errorf("%s: %w\n%s", c.name, c.err, c.out)
+			}
+			if state == "" { // there is nothing to take back yet
+				l.replicas()
+			}
+			c = l.start(role, env...)
 		}
 	}
+	state, err := l.state()
+	return fmt.Errorf("after a minute of %s the migration is %q (%v), want %q; the last one ended with %w", role, state, err, want, last)
 }
 
 // verified lets the life finish undisturbed: running again is the way on (I7).
 func (l *life) verified() error {
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		state, err := l.state()
 		if err != nil && !errors.Is(err, sql.ErrNoRows) && !l.transient(err) {
 			return err
@@ -224,36 +256,11 @@ func (l *life) verified() error {
 		if state == "verified" {
 			return nil
 		}
-		if time.Now().After(deadline) {
+		if time.Now().After(end) {
 			return fmt.Errorf("after two minutes undisturbed it is %q, want verified", state)
 		}
 		l.replicas()
-		time.Sleep(10 * time.Millisecond)
 	}
-}
-
-// contract runs a half, killing its program in the middle once.
-func (l *life) contract(half string) error {
-	var err error
-	for try := range 10 {
-		c := start(l.t, l.f, l.dsn, "contract", doVar+"="+half)
-		l.mu.Lock()
-		l.all = append(l.all, c)
-		l.mu.Unlock()
-		if try == 0 && l.s.Seed%2 == 0 {
-			time.Sleep(time.Duration(l.s.Seed%80) * time.Millisecond)
-			c.kill()
-			l.kills++
-			continue
-		}
-		<-c.ended
-		var state string
-		if state, err = l.state(); err == nil && (state == "dropped" || state == "hidden" && half == "hide") {
-			return nil
-		}
-		err = errors.Join(err, c.err, fmt.Errorf("state is %q", state))
-	}
-	return fmt.Errorf("contract, %s: %w", half, err)
 }
 
 // state is where the migration stands.
@@ -263,6 +270,15 @@ func (l *life) state() (state string, err error) {
 
 // transient errors are those that a client has to expect under faults.
 func (l *life) transient(err error) bool { return err != nil && l.f.tolerated(err) != "" }
+
+// patiently tries again what met a fault.
+func (l *life) patiently(do func() error) error {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if err := do(); err == nil || time.Now().After(end) || !l.transient(err) {
+			return err
+		}
+	}
+}
 
 func (l *life) killAll() {
 	l.mu.Lock()

@@ -7,44 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib"
-
-	"github.com/phasedb/phased/compat/scratch"
 )
 
 // postgres is the family of PostgreSQL.
 type postgres struct{}
 
 func (postgres) name() string { return "postgres" }
-
-type postgresServer struct{ s *scratch.Server }
-
-func (postgres) server(t testing.TB) server {
-	s, err := scratch.Shared(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return postgresServer{s}
-}
-
-func (postgres) ownServer(t testing.TB) server {
-	return postgresServer{scratch.PostgresServer(t, scratch.Config{})}
-}
-
-func (s postgresServer) database(ctx context.Context) (string, func(context.Context) error, error) {
-	db, err := s.s.CreateDatabase(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	return db.DSN, db.Drop, nil
-}
-
-func (s postgresServer) crash(ctx context.Context) error {
-	return errors.Join(s.s.Kill(), s.s.Restart(ctx))
-}
 
 func (postgres) open(dsn, program string) (*sql.DB, error) {
 	mark := "?"
@@ -172,41 +142,3 @@ func (postgres) schema(ctx context.Context, db *sql.DB, table string) (string, e
 }
 
 func (postgres) state(table string) string { return "phased." + table }
-
-// tolerated: cut connections, deadlocks, a column that is not there for the code's version.
-func (postgres) tolerated(err error) string {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return "cut" // the connection
-	}
-	switch pg.Code {
-	case "42703": // undefined_column
-		return "not deployed"
-	case "57P01", "57P02", "57P03", "40P01", "40001", "25P02", "53300": // shutdown, crash, starting, deadlock, …: the client tries again
-		return "cut"
-	case "0A000": // cached plan must not change result type: the client prepares again
-		return "prepared again"
-	}
-	return ""
-}
-
-func (postgres) cut(ctx context.Context, db *sql.DB, which int) error {
-	_, err := db.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
-		WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY md5(pid::text || $1) LIMIT 1) p`, fmt.Sprint(which))
-	return err
-}
-
-func (postgres) hold(ctx context.Context, db *sql.DB, l lock) (func() error, error) {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	stmt := "SELECT FROM " + l.table + " LIMIT 1"
-	if l.kind == lockTable {
-		stmt = "LOCK TABLE " + l.table
-	}
-	if _, err := tx.ExecContext(ctx, stmt); err != nil {
-		return nil, errors.Join(err, tx.Rollback())
-	}
-	return tx.Rollback, nil
-}

@@ -58,12 +58,15 @@ func open(f family, dsn, program string) (*sql.DB, error) {
 
 func migrator(db *sql.DB, version string) (*expand.Migrator, error) {
 	return expand.New(db, fstest.MapFS{}, expand.Config{App: "life", Version: version, Migrations: []*expand.Migration{rename()},
-		Lease: time.Second, Heartbeat: 200 * time.Millisecond, LockPause: 20 * time.Millisecond, Logger: programLog()})
+		Lease: lease, Heartbeat: 200 * time.Millisecond, LockTimeout: lockTimeout, LockPause: 20 * time.Millisecond, Logger: programLog()})
 }
 
 func programLog() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, nil))
 }
+
+// tooLong stands in what a program says that a rollback took.
+const tooLong = "the rollback took too long"
 
 // program is what a replica does: expand at its start, then carry on the backfill;
 // or, with the role contract, what takes the old side away.
@@ -88,7 +91,7 @@ func program(role string) error {
 			return err
 		}
 		defer m.Close(ctx)
-		_, err = backfill.Run(ctx, db, backfill.Config{Target: 5 * time.Millisecond, Lease: time.Second, Logger: programLog()})
+		_, err = backfill.Run(ctx, db, backfill.Config{Target: 5 * time.Millisecond, Lease: lease, Poll: 100 * time.Millisecond, Logger: programLog()})
 		return err
 	case "starter":
 		return starter(ctx, db)
@@ -103,7 +106,14 @@ func program(role string) error {
 		}
 		return m.Close(ctx)
 	case "contract":
-		_, err := contract.Run(ctx, db, contract.Config{Migration: migrationFile, AssumeGone: "the test stopped old code", Half: contract.Half(os.Getenv(doVar)), Logger: programLog()})
+		_, err := contract.Run(ctx, db, contract.Config{Migration: migrationFile, AssumeGone: "the test stopped old code", Half: contract.Half(os.Getenv(doVar)),
+			Lease: lease, LockTimeout: lockTimeout, LockPause: 20 * time.Millisecond, Logger: programLog()})
+		return err
+	case "rollback":
+		report, err := expand.Rollback(ctx, db, migrationFile, expand.RollbackConfig{Force: "the test wants it", LockTimeout: lockTimeout, Logger: programLog()})
+		if err == nil && report.Took > 45*time.Second {
+			err = fmt.Errorf("%s: %s", tooLong, report.Took)
+		}
 		return err
 	}
 	return fmt.Errorf("role %q is not known", role)
@@ -118,6 +128,8 @@ type child struct {
 	out   *strings.Builder
 	ended chan struct{}
 	err   error
+
+	stopped atomic.Bool // by SIGSTOP
 }
 
 // start starts a program on a database. Its name is its role and a number.
@@ -141,6 +153,19 @@ func (c *child) kill() {
 	c.signal(syscall.SIGKILL)
 	<-c.ended
 }
+
+func (c *child) stop() {
+	c.stopped.Store(true)
+	c.signal(syscall.SIGSTOP)
+}
+
+func (c *child) resume() {
+	c.signal(syscall.SIGCONT)
+	c.stopped.Store(false)
+}
+
+// working: it has not ended and is not stopped.
+func (c *child) working() bool { return c.running() && !c.stopped.Load() }
 
 func (c *child) running() bool {
 	select {

@@ -26,36 +26,41 @@ func seeds(t *testing.T, few int) int {
 func TestRandomLife(t *testing.T) { eachFamily(t, randomLives) }
 
 func randomLives(t *testing.T, f family) {
-	server := f.server(t)
+	server := f.ownServer(t)
 	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(seeds(t, 8)), "rapid.shrinktime": "20s"} {
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var lives, kills, rollbacks int
-	total := map[string]int{}
+	lives := 0
+	total, happened := map[string]int{}, map[string]int{}
+	var longest, slow time.Duration
+	soak := os.Getenv("PHASED_SOAK_SEEDS") != ""
 	rapid.Check(t, func(rt *rapid.T) {
-		s := drawScenario(rt, f)
-		l := &life{t: t, f: f, server: server, s: s}
+		l := &life{t: t, f: f, server: server, s: drawScenario(rt, f)}
 		lives++
 		begin := time.Now()
-		err := l.run()
-		if os.Getenv("PHASED_SOAK_SEEDS") != "" {
-			fmt.Fprintf(os.Stderr, "life %d: %s, %d faults, rollback %t: %v\n", lives, time.Since(begin).Round(time.Millisecond), len(s.Faults), s.Rollback > 0, err)
+		err := l.run(l.change)
+		if soak {
+			fmt.Fprintf(os.Stderr, "life %d: %s, %v, longest wait %s (%s beside): %v\n", lives, time.Since(begin).Round(time.Millisecond), l.happened,
+				l.reader.longest.Round(time.Millisecond), l.reader.slow.Round(time.Millisecond), err)
 		}
 		if err != nil {
-			if os.Getenv("PHASED_SOAK_SEEDS") != "" {
-				fmt.Fprintf(os.Stderr, "%+v\n%s\n", s, l.said())
+			said := l.said()
+			if soak {
+				fmt.Fprintf(os.Stderr, "%+v\n%s\n", l.s, said)
 			}
-			rt.Fatalf("%v\nscenario: %+v\nprograms said:\n%s", err, s, l.said())
+			rt.Fatalf("%v\nscenario: %+v\nprograms said:\n%s", err, l.s, said)
 		}
-		kills += l.kills
-		rollbacks += l.rollbacks
+		for k, n := range l.happened {
+			happened[k] += n
+		}
 		for _, w := range l.writers {
 			for k, n := range w.counts {
 				total[k] += n
 			}
 		}
+		longest, slow = max(longest, l.reader.longest), max(slow, l.reader.slow)
 	})
-	t.Logf("%d lives, %d programs killed or stopped, %d rollbacks; transactions: %v", lives, kills, rollbacks, total)
+	t.Logf("%d lives; faults: %v; transactions: %v; the longest wait of a reader was %s (%s beside)", lives, happened, total, longest.Round(time.Millisecond), slow.Round(time.Millisecond))
 }

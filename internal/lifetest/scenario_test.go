@@ -19,13 +19,6 @@ type shape struct {
 	Key         string // bigint, uuid, composite
 }
 
-// fault is something that happens to the programs, after so many milliseconds.
-type fault struct {
-	After int
-	What  string // kill, stop, cut
-	Which int
-}
-
 // scenario is one life, drawn from a seed. A failing one is shrunk to fewer rows,
 // writers and faults.
 type scenario struct {
@@ -34,10 +27,12 @@ type scenario struct {
 	Writers  int
 	Seed     int
 	Programs int
-	Faults   []fault
+	Faults   []fault // until the backfill is verified, or rolled back
 	// Rollback after so many milliseconds; 0: none. Resume: then once more.
 	Rollback int
+	Undo     []fault // during the rollback
 	Resume   bool
+	Contract []fault // during both halves of contract
 }
 
 func drawScenario(t *rapid.T, f family) scenario {
@@ -60,18 +55,27 @@ func drawScenario(t *rapid.T, f family) scenario {
 	s.Shape.Index = rapid.Bool().Draw(t, "index")
 	s.Shape.Check = rapid.Bool().Draw(t, "check")
 	s.Shape = f.allowed(s.Shape)
-	for range rapid.IntRange(0, 6).Draw(t, "faults") {
-		s.Faults = append(s.Faults, fault{
-			After: rapid.IntRange(0, 350).Draw(t, "after"),
-			What:  rapid.SampledFrom([]string{"kill", "kill", "kill", "stop", "cut"}).Draw(t, "what"),
+	s.Faults = drawFaults(t, "faults", 5, 350)
+	if rapid.IntRange(0, 2).Draw(t, "rolls back") == 0 {
+		s.Rollback = rapid.IntRange(1, 700).Draw(t, "rollback")
+		s.Undo = drawFaults(t, "undo", 2, 100)
+		s.Resume = rapid.Bool().Draw(t, "resume")
+	}
+	s.Contract = drawFaults(t, "contract", 3, 150)
+	return s
+}
+
+// drawFaults draws up to most faults, each some time after the one before.
+func drawFaults(t *rapid.T, name string, most, pause int) []fault {
+	var out []fault
+	for range rapid.IntRange(0, most).Draw(t, name) {
+		out = append(out, fault{
+			After: rapid.IntRange(0, pause).Draw(t, "after"),
+			What:  rapid.SampledFrom(faultKinds).Draw(t, "what"),
 			Which: rapid.IntRange(0, 7).Draw(t, "which"),
 		})
 	}
-	if rapid.IntRange(0, 2).Draw(t, "rolls back") == 0 {
-		s.Rollback = rapid.IntRange(1, 700).Draw(t, "rollback")
-		s.Resume = rapid.Bool().Draw(t, "resume")
-	}
-	return s
+	return out
 }
 
 // keyColumns are the key's columns; keyOf makes the key of a number.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
+	"time"
 )
 
 // row is what the model knows of a row.
@@ -125,6 +126,9 @@ func (w *writer) tolerate(err error) error {
 		return wrong("a statement failed: %v", err)
 	}
 	w.counts[kind]++
+	if kind == "cut" { // the server may be down
+		time.Sleep(5 * time.Millisecond)
+	}
 	return nil
 }
 
@@ -146,7 +150,7 @@ func (w *writer) pick() int {
 
 // settle finds out what a commit without an answer did.
 func (w *writer) settle(before, after map[int]row) error {
-	for try := 0; ; try++ {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		applied, kept := true, true
 		var err error
 		for n := range after {
@@ -158,7 +162,7 @@ func (w *writer) settle(before, after map[int]row) error {
 			kept = kept && same(got, before[n])
 		}
 		switch {
-		case err != nil && try < 100:
+		case err != nil && time.Now().Before(end):
 			continue
 		case err != nil:
 			return fmt.Errorf("read after a lost answer: %w", err)
