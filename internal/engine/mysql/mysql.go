@@ -24,6 +24,7 @@ import (
 
 // Engine is the engine over a pool. It keeps no state of its own.
 type Engine struct {
+	engine.Engine // what is not there yet
 	db      *sql.DB
 	log     *slog.Logger
 	dialect plan.Dialect
