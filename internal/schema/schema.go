@@ -60,6 +60,8 @@ type Table struct {
 	Unlogged   bool        `json:"-"`
 	Temporary  bool        `json:"-"`
 	Dependents []Dependent `json:"-"`
+	Engine     string      `json:"-"` // of MySQL and MariaDB
+	Versioned  bool        `json:"-"` // the server keeps old versions of its rows
 	MayAlter   bool        `json:"-"` // the connected role owns it or is a superuser
 	Grants     []Grant     `json:"-"`
 	Subscribed bool        `json:"-"` // filled by logical replication
@@ -75,6 +77,8 @@ type Column struct {
 	Default   string `json:"default,omitempty"` // an expression
 	Identity  string `json:"identity,omitempty"`
 	Generated string `json:"generated,omitempty"` // "stored", "virtual"
+	OnUpdate  string `json:"on_update,omitempty"` // what an UPDATE that leaves it out writes
+	Invisible bool   `json:"invisible,omitempty"` // left out of SELECT *
 
 	// ImageEqual says that the type's = is identity: two values are equal only
 	// when they are stored alike.
@@ -89,6 +93,8 @@ type Column struct {
 	Storage     string   `json:"-"` // "PLAIN", …, where it differs from the type's own
 	Compression string   `json:"-"`
 	Options     []string `json:"-"`
+	Expression  string   `json:"-"` // of a generated column
+	Declared    string   `json:"-"` // what follows the name in the server's own CREATE TABLE
 	Grants      []Grant  `json:"-"`
 	OwnedSeq    string   `json:"-"` // a sequence that goes when the column goes, quoted and qualified
 }
@@ -115,7 +121,8 @@ type Index struct {
 	Exclusion  bool     `json:"exclusion,omitempty"`
 	Immediate  bool     `json:"immediate,omitempty"`
 	Partial    bool     `json:"partial,omitempty"`
-	Plain      bool     `json:"plain,omitempty"`      // key columns only, no expression
+	Plain      bool     `json:"plain,omitempty"`      // whole key columns only, no expression
+	Type       string   `json:"type,omitempty"`       // "fulltext", "spatial", … on MySQL and MariaDB
 	Constraint string   `json:"constraint,omitempty"` // the constraint it carries
 	Valid      bool     `json:"valid"`
 
