@@ -179,7 +179,8 @@ type Trigger struct {
 	Columns   []string `json:"columns,omitempty"` // of UPDATE OF
 	Enabled   string   `json:"enabled"`           // O, D, R, A
 	Function  string   `json:"function"`
-	Source    string   `json:"-"` // of the function
+	Source    string   `json:"-"` // of the function, or the trigger's own body
+	Definer   string   `json:"-"` // the account whose rights it has: "user@host"
 	When      string   `json:"-"`
 	Inherited bool     `json:"inherited,omitempty"`
 }
