@@ -48,6 +48,11 @@ type family interface {
 	cut(ctx context.Context, db *sql.DB, which int) error
 	// hold takes a lock until it is released.
 	hold(ctx context.Context, db *sql.DB, l lock) (release func() error, err error)
+	// waits is the statement of a program that waits for a lock now; empty: none does.
+	waits(ctx context.Context, db *sql.DB, program string) (string, error)
+	// delayWalked makes the record of a walk's end take a second; delayed: a program is in it now.
+	delayWalked(ctx context.Context, db *sql.DB) error
+	delayed(ctx context.Context, db *sql.DB, program string) (bool, error)
 }
 
 // columnType is a type and what writers write, as text: values that differ in their stored image.
@@ -67,12 +72,15 @@ type server interface {
 type lock struct {
 	kind  lockKind
 	table string
+	row   string // the query that locks it
 }
 
 type lockKind string
 
 const (
 	lockReader lockKind = "reader" // a transaction that has read the table
+	lockWriter lockKind = "writer" // a transaction that may write to the table
+	lockRow    lockKind = "row"    // one row, for writing
 	lockTable  lockKind = "table"  // nobody else may read or write
 )
 

@@ -18,8 +18,10 @@ const (
 	holdTime    = 500 * time.Millisecond
 )
 
-// fault is something that happens to programs, server or tables, after so many milliseconds.
+// fault is something that happens to programs, server or tables, so many
+// milliseconds after the migration has come to a state; empty: after the fault before.
 type fault struct {
+	State string
 	After int
 	What  faultKind
 	Which int
@@ -38,7 +40,7 @@ const (
 )
 
 // faultKinds as often as they are drawn.
-var faultKinds = []faultKind{faultKill, faultKill, faultKill, faultStop, faultStop, faultCut, faultCut, faultCrash, faultRows, faultTables, faultLock}
+var faultKinds = []faultKind{faultKill, faultKill, faultKill, faultStop, faultStop, faultCut, faultCut, faultCrash, faultCrash, faultRows, faultTables, faultLock}
 
 // disturb lets faults happen, one after the other; it is over when the channel is closed.
 func (l *life) disturb(faults []fault) <-chan struct{} {
@@ -46,6 +48,7 @@ func (l *life) disturb(faults []fault) <-chan struct{} {
 	go func() {
 		defer close(over)
 		for _, f := range faults {
+			l.await(f.State)
 			time.Sleep(time.Duration(f.After) * time.Millisecond)
 			l.fault(f)
 		}
@@ -53,11 +56,29 @@ func (l *life) disturb(faults []fault) <-chan struct{} {
 	return over
 }
 
+// past is the state that says that one to wait for will not come any more.
+var past = map[string]string{"expanding": "verified", "backfilling": "verified", "rolling-back": "rolled-back", "hidden": "dropped", "dropping": "dropped"}
+
+// await waits for a state, and gives up where the life does not come to it.
+func (l *life) await(state string) {
+	for end := time.Now().Add(time.Second); state != "" && time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		now, err := l.state()
+		if err == nil && (now == state || now == past[state]) {
+			return
+		}
+	}
+}
+
 // fault errors are no concern: what a fault does to its own client does not matter.
 func (l *life) fault(f fault) {
 	ctx := context.Background()
+	state, err := l.state()
+	if err != nil {
+		state = "planned" // or a fault is over that very moment
+	}
 	l.mu.Lock()
 	l.happened[string(f.What)]++
+	l.states[state]++
 	l.mu.Unlock()
 	switch f.What {
 	case faultKill, faultStop:
@@ -89,7 +110,7 @@ func (l *life) fault(f fault) {
 	case faultLock:
 		for range 3 {
 			calm := l.reader.excuse()
-			release, err := l.f.hold(ctx, l.db, lock{lockTable, "items"})
+			release, err := l.f.hold(ctx, l.db, lock{kind: lockTable, table: "items"})
 			if err == nil {
 				time.Sleep(holdTime)
 				_ = release() // the connection may have been cut

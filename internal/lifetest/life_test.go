@@ -32,6 +32,7 @@ type life struct {
 	replica  []*child // those that should be running
 	all      []*child
 	happened map[string]int // faults and other events, counted
+	states   map[string]int // in which the migration was then
 }
 
 func (l *life) said() string {
@@ -60,7 +61,7 @@ func (l *life) said() string {
 // there at the end with what must be there.
 func (l *life) run(script func() error) (err error) {
 	ctx := context.Background()
-	l.happened = map[string]int{}
+	l.happened, l.states = map[string]int{}, map[string]int{}
 	dsn, drop, err := l.server.database(ctx)
 	if err != nil {
 		return err
@@ -234,16 +235,16 @@ func (l *life) drive(role, want string, env ...string) error {
 			return nil
 		case c == nil || !c.working():
 			if c != nil && !c.running() {
-				last = fmt.Errorf("%s: %w\n%s", c.name, c.err, c.out)
+				last = fmt.Errorf("%s: %v\n%s", c.name, c.err, c.out)
 			}
-			if state == "" { // there is nothing to take back yet
+			if state == "" && role == "rollback" { // there is nothing to take back yet
 				l.replicas()
 			}
 			c = l.start(role, env...)
 		}
 	}
 	state, err := l.state()
-	return fmt.Errorf("after a minute of %s the migration is %q (%v), want %q; the last one ended with %w", role, state, err, want, last)
+	return fmt.Errorf("after a minute of %s the migration is %q (%v), want %q; the last one: %v", role, state, err, want, last)
 }
 
 // verified lets the life finish undisturbed: running again is the way on (I7).

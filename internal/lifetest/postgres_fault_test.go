@@ -73,14 +73,32 @@ func (postgres) hold(ctx context.Context, db *sql.DB, l lock) (func() error, err
 	if err != nil {
 		return nil, err
 	}
-	stmt := "SELECT FROM " + l.table + " LIMIT 1"
-	if l.kind == lockTable {
-		stmt = "LOCK TABLE " + l.table
-	}
+	stmt := map[lockKind]string{
+		lockReader: "SELECT FROM " + l.table + " LIMIT 1",
+		lockWriter: "LOCK TABLE " + l.table + " IN ROW EXCLUSIVE MODE",
+		lockRow:    l.row,
+		lockTable:  "LOCK TABLE " + l.table,
+	}[l.kind]
 	if _, err := tx.ExecContext(ctx, stmt); err != nil {
 		return nil, errors.Join(err, tx.Rollback())
 	}
 	return tx.Rollback, nil
+}
+
+func (postgres) waits(ctx context.Context, db *sql.DB, program string) (statement string, err error) {
+	return statement, db.QueryRowContext(ctx, `SELECT coalesce(min(query), '') FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock'`, program).Scan(&statement)
+}
+
+func (postgres) delayWalked(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, `CREATE FUNCTION watch.delay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$;
+		CREATE TRIGGER delay BEFORE UPDATE ON phased.fill FOR EACH ROW WHEN (NEW.state = 'walked' AND OLD.state <> 'walked') EXECUTE FUNCTION watch.delay()`)
+	return err
+}
+
+func (postgres) delayed(ctx context.Context, db *sql.DB, program string) (is bool, err error) {
+	return is, db.QueryRowContext(ctx, `SELECT count(*) > 0 FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name = $1 AND wait_event = 'PgSleep'`, program).Scan(&is)
 }
 
 // crossing: an index build waits for older transactions while it holds its lock on

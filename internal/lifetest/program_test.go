@@ -82,7 +82,7 @@ func program(role string) error {
 	}
 	defer db.Close()
 	switch role {
-	case "replica":
+	case "replica", "expand":
 		m, err := migrator(db, "v1")
 		if err != nil {
 			return err
@@ -91,7 +91,10 @@ func program(role string) error {
 			return err
 		}
 		defer m.Close(ctx)
-		_, err = backfill.Run(ctx, db, backfill.Config{Target: 5 * time.Millisecond, Lease: lease, Poll: 100 * time.Millisecond, Logger: programLog()})
+		if role == "expand" {
+			return nil
+		}
+		_, err = backfill.Run(ctx, db, backfill.Config{Target: 5 * time.Millisecond, MaxRows: 50, Lease: lease, Poll: 100 * time.Millisecond, Logger: programLog()})
 		return err
 	case "starter":
 		return starter(ctx, db)

@@ -33,7 +33,7 @@ func randomLives(t *testing.T, f family) {
 		}
 	}
 	lives := 0
-	total, happened := map[string]int{}, map[string]int{}
+	total, happened, states := map[string]int{}, map[string]int{}, map[string]int{}
 	var longest, slow time.Duration
 	soak := os.Getenv("PHASED_SOAK_SEEDS") != ""
 	rapid.Check(t, func(rt *rapid.T) {
@@ -55,6 +55,9 @@ func randomLives(t *testing.T, f family) {
 		for k, n := range l.happened {
 			happened[k] += n
 		}
+		for k, n := range l.states {
+			states[k] += n
+		}
 		for _, w := range l.writers {
 			for k, n := range w.counts {
 				total[k] += n
@@ -62,5 +65,5 @@ func randomLives(t *testing.T, f family) {
 		}
 		longest, slow = max(longest, l.reader.longest), max(slow, l.reader.slow)
 	})
-	t.Logf("%d lives; faults: %v; transactions: %v; the longest wait of a reader was %s (%s beside)", lives, happened, total, longest.Round(time.Millisecond), slow.Round(time.Millisecond))
+	t.Logf("%d lives; faults: %v, in states %v; transactions: %v; the longest wait of a reader was %s (%s beside)", lives, happened, states, total, longest.Round(time.Millisecond), slow.Round(time.Millisecond))
 }

@@ -55,21 +55,22 @@ func drawScenario(t *rapid.T, f family) scenario {
 	s.Shape.Index = rapid.Bool().Draw(t, "index")
 	s.Shape.Check = rapid.Bool().Draw(t, "check")
 	s.Shape = f.allowed(s.Shape)
-	s.Faults = drawFaults(t, "faults", 5, 350)
+	s.Faults = drawFaults(t, "faults", 6, 250, "", "expanding", "backfilling")
 	if rapid.IntRange(0, 2).Draw(t, "rolls back") == 0 {
 		s.Rollback = rapid.IntRange(1, 700).Draw(t, "rollback")
-		s.Undo = drawFaults(t, "undo", 2, 100)
+		s.Undo = drawFaults(t, "undo", 2, 100, "", "rolling-back")
 		s.Resume = rapid.Bool().Draw(t, "resume")
 	}
-	s.Contract = drawFaults(t, "contract", 3, 150)
+	s.Contract = drawFaults(t, "contract", 4, 100, "", "hidden", "dropping")
 	return s
 }
 
 // drawFaults draws up to most faults, each some time after the one before.
-func drawFaults(t *rapid.T, name string, most, pause int) []fault {
+func drawFaults(t *rapid.T, name string, most, pause int, states ...string) []fault {
 	var out []fault
 	for range rapid.IntRange(0, most).Draw(t, name) {
 		out = append(out, fault{
+			State: rapid.SampledFrom(states).Draw(t, "state"),
 			After: rapid.IntRange(0, pause).Draw(t, "after"),
 			What:  rapid.SampledFrom(faultKinds).Draw(t, "what"),
 			Which: rapid.IntRange(0, 7).Draw(t, "which"),

@@ -52,7 +52,7 @@ func gate(t *testing.T, f family, db *sql.DB) (open func()) {
 			t.Fatal(err)
 		}
 	}
-	return held(t, f, db, lock{lockTable, "gate_closed"})
+	return held(t, f, db, lock{kind: lockTable, table: "gate_closed"})
 }
 
 // held is a lock for a test, until the function that it returns is called.
@@ -197,7 +197,7 @@ func fiftyStartersWhoseLeaderIsKilled(t *testing.T, f family) {
 		t.Fatal(err)
 	}
 	// A reader in the way keeps the leader in its step until it has been killed.
-	release := held(t, f, db, lock{lockReader, "items"})
+	release := held(t, f, db, lock{kind: lockReader, table: "items"})
 	open()
 	var killed *child
 	for deadline := time.Now().Add(60 * time.Second); killed == nil; time.Sleep(5 * time.Millisecond) {
