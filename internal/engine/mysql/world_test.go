@@ -107,12 +107,16 @@ func (w *world) until(what, query string, args ...any) {
 	}
 }
 
-// waiting waits until n sessions of the database wait, for a row or for a table.
+// waiting waits until n sessions of the database wait, for a row or for a table. What
+// InnoDB says of its transactions is renewed only when nobody has asked for 0.1 s.
 func (w *world) waiting(n int) {
 	w.Helper()
-	rows := "SELECT trx_mysql_thread_id AS id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
-	w.until("sessions wait for a lock", `SELECT COUNT(*) >= ? FROM information_schema.PROCESSLIST p WHERE p.DB = DATABASE()
-		AND (p.STATE LIKE 'Waiting for %lock' OR p.ID IN (`+rows+`))`, n)
+	for begin := time.Now(); get[int](w, `SELECT COUNT(*) FROM information_schema.PROCESSLIST p WHERE p.DB = DATABASE() AND (p.STATE LIKE 'Waiting for %lock'
+		OR p.ID IN (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'))`) < n; time.Sleep(150 * time.Millisecond) {
+		if time.Since(begin) > 30*time.Second {
+			w.Fatalf("waited in vain until %d sessions wait for a lock", n)
+		}
+	}
 }
 
 // lease takes the lease, from whoever has it.
