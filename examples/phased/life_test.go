@@ -202,7 +202,7 @@ func TestBaseline(t *testing.T) {
 func TestExamplesPlansAreCurrent(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	if err := os.CopyFS(e.dir, os.DirFS("../rename/migrations")); err != nil {
+	if err := os.CopyFS(e.dir, os.DirFS("../rename/migrations/postgres")); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(e.dir + "/*.sql")

@@ -45,11 +45,11 @@ func newAct(ctx context.Context, w io.Writer, server *scratch.Server, name strin
 
 // set fills the table and lets version 1 begin.
 func (a *act) set(ctx context.Context) error {
-	v1, err := newVersion("v1", "email", a.db.DSN, filesV1)
+	v1, err := newVersion("v1", "email", a.o.family, a.db.DSN, filesV1)
 	if err != nil {
 		return err
 	}
-	v2, err := newVersion("v2", "email_address", a.db.DSN, filesV2)
+	v2, err := newVersion("v2", "email_address", a.o.family, a.db.DSN, filesV2)
 	if err != nil {
 		return err
 	}
@@ -57,10 +57,12 @@ func (a *act) set(ctx context.Context) error {
 	if err := v1.migrator.Up(ctx); err != nil { // the database is empty: it gets the schema of version 1 at once
 		return err
 	}
-	if _, err := a.db.DB.ExecContext(ctx, fillUsers, a.o.rows); err != nil {
-		return err
+	for from := int64(1); from <= a.o.rows; from += 100_000 {
+		if _, err := a.db.DB.ExecContext(ctx, a.o.family.fill, from, min(from+99_999, a.o.rows)); err != nil {
+			return err
+		}
 	}
-	if _, err := a.db.DB.ExecContext(ctx, `VACUUM ANALYZE users`); err != nil {
+	if _, err := a.db.DB.ExecContext(ctx, a.o.family.settle); err != nil {
 		return err
 	}
 	a.say("before", "table users has %d rows", a.o.rows)

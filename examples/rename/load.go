@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // load is the traffic: lanes that each own a range of keys and send one statement
@@ -129,12 +127,12 @@ func (l *load) once(ctx context.Context, a *lane) {
 		a.journal.next++
 		id = a.journal.next
 		r := row{email: fmt.Sprintf("new%d@%s.example.com", id, v.name), name: "New"}
-		if l.write(ctx, v, a, id, v.insert, id, r.email, r.name) {
+		if l.write(ctx, v, a, id, v.texts.insert, id, r.email, r.name) {
 			a.journal.wrote(id, r)
 			a.mine = append(a.mine, id)
 		}
 	case dice < 55:
-		if l.write(ctx, v, a, id, v.remove, id) {
+		if l.write(ctx, v, a, id, v.texts.remove, id) {
 			a.journal.removed(id)
 		}
 	case dice < 65:
@@ -142,17 +140,17 @@ func (l *load) once(ctx context.Context, a *lane) {
 		if exists {
 			r.name, r.n = was.name, was.n+1
 		}
-		if l.write(ctx, v, a, id, v.upsert, id, r.email, "Upserted") {
+		if l.write(ctx, v, a, id, v.texts.upsert, id, r.email, "Upserted") {
 			a.journal.wrote(id, r)
 		}
 	case dice < 85:
 		was.email = fmt.Sprintf("changed%d-%d@%s.example.com", id, a.rnd.IntN(1e6), v.name)
-		if l.write(ctx, v, a, id, v.updateEmail, id, was.email) && exists {
+		if l.write(ctx, v, a, id, v.texts.updateEmail, was.email, id) && exists {
 			a.journal.wrote(id, was)
 		}
 	default:
 		was.name, was.n = fmt.Sprintf("Renamed by %s", v.name), was.n+1
-		if l.write(ctx, v, a, id, v.updateName, id, was.name) && exists {
+		if l.write(ctx, v, a, id, v.texts.updateName, was.name, id) && exists {
 			a.journal.wrote(id, was)
 		}
 	}
@@ -174,9 +172,8 @@ func (a *lane) anyID() int64 {
 }
 
 func (l *load) read(ctx context.Context, v *version, a *lane, id int64) {
-	var got row
 	begin := time.Now()
-	err := v.db.QueryRowContext(ctx, v.read, id).Scan(&got.email, &got.name, &got.n)
+	got, err := v.get(ctx, id)
 	took := time.Since(begin)
 	want, exists := a.journal.expect(id)
 	switch {
@@ -192,14 +189,13 @@ func (l *load) read(ctx context.Context, v *version, a *lane, id int64) {
 // write reports whether the statement is known to be committed.
 func (l *load) write(ctx context.Context, v *version, a *lane, id int64, query string, args ...any) bool {
 	begin := time.Now()
-	_, err := v.db.ExecContext(ctx, query, args...)
+	err := v.exec(ctx, query, args...)
 	v.stats.took(time.Since(begin), *l.phase.Load())
 	if err == nil {
 		v.stats.wrote()
 		return true
 	}
-	var refused *pgconn.PgError
-	if !errors.As(err, &refused) { // the answer was lost: it may have been committed
+	if !v.family.refused(err) { // the answer was lost: it may have been committed
 		a.journal.unknown[id] = true
 		v.stats.lostAnswer()
 	}
@@ -207,13 +203,10 @@ func (l *load) write(ctx context.Context, v *version, a *lane, id int64, query s
 	return false
 }
 
-const undefinedColumn = "42703"
-
 // failed counts an error. A version that is being rolled back ends with the first
 // statement that names a column which is gone; nothing of that statement was written.
 func (l *load) failed(v *version, err error) {
-	var pg *pgconn.PgError
-	if v.stats.goes.Load() && errors.As(err, &pg) && pg.Code == undefinedColumn {
+	if v.stats.goes.Load() && v.family.noColumn(err) {
 		v.stats.turnedAway()
 		l.drop(v)
 		return

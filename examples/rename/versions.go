@@ -6,10 +6,8 @@ import (
 	"embed"
 	"io/fs"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/phasedb/phased/expand"
 )
@@ -17,7 +15,7 @@ import (
 // Each version of the service embeds the migrations that it knows. The plan files
 // beside them are what runs: neither build links a SQL parser.
 var (
-	//go:embed migrations/0001_create_users.sql migrations/0001_create_users.plan.json
+	//go:embed migrations/*/0001_create_users.*
 	filesV1 embed.FS
 	//go:embed migrations
 	filesV2 embed.FS
@@ -29,35 +27,65 @@ const heartbeat = 200 * time.Millisecond
 // version is a build of the service: what it knows and the statements it sends.
 type version struct {
 	name     string
+	family   *family
 	db       *sql.DB
 	migrator *expand.Migrator
 	stats    stats
+	texts    statements
 
-	insert, updateEmail, updateName, upsert, remove, read string
+	mu       sync.Mutex
+	prepared map[string]*sql.Stmt // by text
 }
 
-func newVersion(name, column, dsn string, files fs.FS) (*version, error) {
-	cfg, err := pgx.ParseConfig(dsn)
-	if err != nil {
+func newVersion(name, column string, f *family, dsn string, files fs.FS) (*version, error) {
+	v := &version{name: name, family: f, texts: f.texts, prepared: map[string]*sql.Stmt{}}
+	for _, text := range []*string{&v.texts.insert, &v.texts.updateEmail, &v.texts.updateName, &v.texts.upsert, &v.texts.remove, &v.texts.read} {
+		*text = strings.ReplaceAll(*text, "COLUMN", column)
+	}
+	var err error
+	if v.db, err = f.open(dsn, "shop "+name); err != nil {
 		return nil, err
 	}
-	cfg.RuntimeParams["application_name"] = "shop " + name
-	v := &version{name: name, db: stdlib.OpenDB(*cfg)}
-	if v.migrator, err = expand.New(v.db, files, expand.Config{App: "shop", Version: name, Heartbeat: heartbeat}); err != nil {
+	v.db.SetMaxIdleConns(16)
+	cfg := expand.Config{App: "shop", Version: name, Heartbeat: heartbeat, Dir: "migrations/" + string(f.dialect)}
+	if v.migrator, err = expand.New(v.db, files, cfg); err != nil {
+		v.db.Close()
 		return nil, err
-	}
-	for at, text := range map[*string]string{
-		&v.insert:      `INSERT INTO users (id, COLUMN, name, n) VALUES ($1, $2, $3, 0)`,
-		&v.updateEmail: `UPDATE users SET COLUMN = $2, updated_at = now() WHERE id = $1`,
-		&v.updateName:  `UPDATE users SET name = $2, n = n + 1, updated_at = now() WHERE id = $1`,
-		&v.upsert: `INSERT INTO users (id, COLUMN, name, n) VALUES ($1, $2, $3, 0)
-			ON CONFLICT (id) DO UPDATE SET COLUMN = excluded.COLUMN, n = users.n + 1, updated_at = now()`,
-		&v.remove: `DELETE FROM users WHERE id = $1`,
-		&v.read:   `SELECT COLUMN, name, n FROM users WHERE id = $1`,
-	} {
-		*at = strings.ReplaceAll(text, "COLUMN", column)
 	}
 	return v, nil
+}
+
+// prepare gives the statement of a text, which lives as long as the version, across
+// every change of the table.
+func (v *version) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s := v.prepared[text]; s != nil {
+		return s, nil
+	}
+	s, err := v.db.PrepareContext(ctx, text)
+	if err == nil {
+		v.prepared[text] = s
+	}
+	return s, err
+}
+
+// exec sends a statement.
+func (v *version) exec(ctx context.Context, text string, args ...any) error {
+	s, err := v.prepare(ctx, text)
+	if err == nil {
+		_, err = s.ExecContext(ctx, args...)
+	}
+	return err
+}
+
+// get reads one row.
+func (v *version) get(ctx context.Context, id int64) (r row, err error) {
+	s, err := v.prepare(ctx, v.texts.read)
+	if err == nil {
+		err = s.QueryRowContext(ctx, id).Scan(&r.email, &r.name, &r.n)
+	}
+	return r, err
 }
 
 func (v *version) close(ctx context.Context) {

@@ -1,0 +1,2 @@
+-- A build that embeds this line does not use users.email any more.
+-- phased:contract 0002_rename_email
