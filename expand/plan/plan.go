@@ -128,6 +128,8 @@ type Link struct {
 	Swap NameTo `json:"swap,omitempty"`
 	// Default is the constant default of the new column, as the sync compares it; empty: none.
 	Default string `json:"default,omitempty"`
+	// Temporary says that the new column has that default only while both are kept in step.
+	Temporary bool `json:"temporary,omitempty"`
 	// Evidence is the sequence that counts writes from the old side, quoted and qualified.
 	Evidence string `json:"evidence,omitempty"`
 	// Serialize makes inserts of the same value wait for each other.

@@ -47,6 +47,11 @@ const (
 	errBinlogUnsafe     = 1419
 	errNotSupported     = 1845 // ALGORITHM or LOCK is not supported for this operation
 	errNotSupportedWhy  = 1846 // the same with the reason
+	errUnknownAlgorithm = 1800
+	errLockClause       = 1221 // INSTANT takes no LOCK clause
+	errUnknownVariable  = 1193
+	errXARecover        = 1401 // may not ask for prepared transactions
+	errRowVersions      = 4092 // no more row versions: the table must be rebuilt
 )
 
 // LockTimeout reports that the statement gave up waiting for a lock.
@@ -136,4 +141,13 @@ func mayNot(err error) bool {
 		return true
 	}
 	return false
+}
+
+// message is what the server said, without the driver's dressing.
+func message(err error) string {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return err.Error()
 }
