@@ -10,8 +10,10 @@ func (s *SyncStep) Apply(links []Link) []Link {
 			continue
 		case s.Hide:
 			l = l.Hide()
+			l.Swap = ""
 		case s.Show:
 			l = l.Show()
+			l.Swap = ""
 		case s.Swap:
 			l.Swap = s.To
 		}

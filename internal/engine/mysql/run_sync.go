@@ -2,7 +2,9 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -99,10 +101,41 @@ func recordSync(ctx context.Context, c querier, s plan.SyncStep) error {
 		return exec("INSERT INTO phased_link (id, migration, table_name, link) VALUES (?, ?, ?, ?)", s.Add.ID, s.Add.Migration, s.Table, string(link))
 	case s.Remove != "":
 		return exec("DELETE FROM phased_link WHERE id = ?", s.Remove)
+	case s.Swap != "":
+		return recordSwap(ctx, c, s.Swap, s.To)
 	case s.Hide != "":
-		return exec("UPDATE phased_link SET hidden = 1 WHERE id = ?", s.Hide)
+		if err := exec("UPDATE phased_link SET hidden = 1 WHERE id = ?", s.Hide); err != nil {
+			return err
+		}
+		return recordSwap(ctx, c, s.Hide, "")
 	case s.Show != "":
-		return exec("UPDATE phased_link SET hidden = 0 WHERE id = ?", s.Show)
+		if err := exec("UPDATE phased_link SET hidden = 0 WHERE id = ?", s.Show); err != nil {
+			return err
+		}
+		return recordSwap(ctx, c, s.Show, "")
 	}
 	return nil
+}
+
+// recordSwap records which name a pair's old column is about to get, "" none. Whoever
+// composes the table's sync meanwhile, for another change, keeps both names in it.
+func recordSwap(ctx context.Context, c querier, id string, to plan.NameTo) error {
+	var raw []byte
+	err := c.QueryRowContext(ctx, "SELECT link FROM phased_link WHERE id = ? FOR UPDATE", id).Scan(&raw)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var l plan.Link
+	if err := json.Unmarshal(raw, &l); err != nil {
+		return err
+	}
+	l.Swap = to
+	if raw, err = json.Marshal(l); err != nil {
+		return err
+	}
+	_, err = c.ExecContext(ctx, "UPDATE phased_link SET link = ? WHERE id = ?", string(raw), id)
+	return err
 }

@@ -60,7 +60,8 @@ func (e *Engine) Links(ctx context.Context, schemaName, table string) (out []pla
 	return out, err
 }
 
-// links is Links of one table, or of all with "", on a session of the caller's.
+// links is Links of one table, or of all with "", on a session of the caller's. Where an
+// old column is about to change its name, the catalog says which one it has.
 func (e *Engine) links(ctx context.Context, q querier, table string) ([]plan.Link, error) {
 	all, err := records(ctx, q, func(r *sql.Rows) (l plan.Link, err error) {
 		var raw []byte
@@ -78,12 +79,26 @@ func (e *Engine) links(ctx context.Context, q querier, table string) ([]plan.Lin
 	}
 	var out []plan.Link
 	for _, l := range all {
-		if table == "" || l.Table == table {
-			out = append(out, l)
+		if table != "" && l.Table != table {
+			continue
 		}
+		if l.Swap != "" {
+			shown, err := list(ctx, q, `SELECT /* phased */ COLUMN_NAME FROM information_schema.COLUMNS
+				WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = ? AND COLUMN_COMMENT <> ?`, l.Table, l.Show().Old, temporaryName)
+			if err != nil {
+				return nil, fmt.Errorf("read what is kept in step: %w", err)
+			}
+			if l = l.Hide(); len(shown) > 0 {
+				l = l.Show()
+			}
+		}
+		out = append(out, l)
 	}
 	return out, nil
 }
+
+// temporaryName is the comment of a column that only keeps a name for another one.
+const temporaryName = "phased: temporary name"
 
 // Events reads the log of a migration, latest first.
 func (e *Engine) Events(ctx context.Context, name string, limit int) (out []engine.Event, err error) {
