@@ -91,6 +91,10 @@ type Config struct {
 	// is passed over, and refused when Source asks for it.
 	Settings map[string]string
 
+	// Pooler puts a pooler between the DSN of each database and a PostgreSQL server; [Database.Direct] leads past it.
+	// Default: PHASED_POSTGRES_POOLER, else none.
+	Pooler Pooler
+
 	// Log receives what is started, stopped and swept. Nil discards.
 	Log *slog.Logger
 
@@ -111,6 +115,16 @@ func (c Config) resolve() (Config, error) {
 	c.Image = first(c.Image, os.Getenv(t.env.image), t.image)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Dialect == plan.DialectPostgres {
+		c.Pooler = first(c.Pooler, Pooler(os.Getenv(EnvPooler)))
+	}
+	switch {
+	case c.Pooler == PoolerDefault, c.Pooler == PoolerNone:
+	case c.Dialect != plan.DialectPostgres:
+		return c, fmt.Errorf("pooler %q is for PostgreSQL only", c.Pooler)
+	case c.Pooler != PoolerPgBouncer:
+		return c, fmt.Errorf("pooler %q is unknown: want pgbouncer or none", c.Pooler)
 	}
 	switch c.Source {
 	case SourceAny, SourceBinaries, SourceContainer:

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"sync"
 
 	"github.com/phasedb/phased/expand/plan"
 )
@@ -22,7 +23,34 @@ type Database struct {
 	Dialect plan.Dialect
 
 	server *Server
+	direct struct {
+		sync.Mutex
+		db *sql.DB
+	}
 }
+
+// Direct is the DSN that leads to the server itself, where DSN leads through a pooler; else it is DSN.
+func (d *Database) Direct() string { return d.server.cfg.product.withDatabase(d.server.dsn, d.Name) }
+
+// DirectDB is a pool on [Database.Direct], closed by Drop; DB where there is no pooler.
+func (d *Database) DirectDB() *sql.DB {
+	if d.server.pooler == nil {
+		return d.DB
+	}
+	d.direct.Lock()
+	defer d.direct.Unlock()
+	if d.direct.db == nil {
+		db, err := d.server.cfg.product.open(d.Direct())
+		if err != nil { // the server was opened with the same address
+			panic("scratch: " + err.Error())
+		}
+		d.direct.db = db
+	}
+	return d.direct.db
+}
+
+// Pooled tells whether DSN leads through a pooler.
+func (d *Database) Pooled() bool { return d.server.pooler != nil }
 
 // CreateDatabase makes an empty database with a name of its own.
 func (s *Server) CreateDatabase(ctx context.Context) (*Database, error) {
@@ -31,7 +59,7 @@ func (s *Server) CreateDatabase(ctx context.Context) (*Database, error) {
 	if err := p.createDatabase(ctx, s, name); err != nil {
 		return nil, fmt.Errorf("create scratch database: %w", err)
 	}
-	d := &Database{DSN: p.withDatabase(s.dsn, name), Version: s.version, Name: name, Dialect: s.cfg.Dialect, server: s}
+	d := &Database{DSN: p.withDatabase(s.pooled, name), Version: s.version, Name: name, Dialect: s.cfg.Dialect, server: s}
 	var err error
 	if d.DB, err = p.open(d.DSN); err != nil {
 		return nil, err
@@ -45,6 +73,9 @@ func (s *Server) CreateDatabase(ctx context.Context) (*Database, error) {
 // dropping one of a server that was closed.
 func (d *Database) Drop(ctx context.Context) error {
 	d.DB.Close()
+	if db := d.DirectDB(); db != d.DB {
+		db.Close()
+	}
 	if d.server.isClosed() {
 		return nil
 	}

@@ -22,6 +22,14 @@
 // PHASED_POSTGRES_SOURCE (dsn, binaries or container) allows only one of them. Where none is there, [Postgres] skips
 // the test and says how to get one; where CI is set to anything but "false", the test fails.
 //
+// # Poolers
+//
+// With PHASED_POSTGRES_POOLER=pgbouncer the DSN of each database leads through a PgBouncer in transaction mode that is
+// started in front of the server, and ends with it; [Database.Direct] leads past it. A client's statements outside a
+// transaction are then hardly ever on the same session, prepared statements are not known, and of the parameters of a
+// connection only those arrive that PgBouncer follows (application_name, client_encoding, DateStyle, TimeZone and
+// standard_conforming_strings).
+//
 // # How it ends
 //
 // One process has one shared server, started by the first call of [Postgres] or [Shared]. Nothing has to be called at

@@ -48,7 +48,7 @@ func (postgres) drop(ctx context.Context, d *Database) error {
 // clear removes what makes DROP DATABASE … WITH (FORCE) refuse: prepared transactions, which can only be ended from
 // inside the database, and replication slots.
 func (postgres) clear(ctx context.Context, d *Database) error {
-	conn, err := pgx.Connect(ctx, d.DSN)
+	conn, err := pgx.Connect(ctx, d.Direct())
 	if err != nil {
 		return err
 	}

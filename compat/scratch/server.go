@@ -3,6 +3,7 @@ package scratch
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,6 +18,9 @@ type Server struct {
 	admin   *sql.DB
 	version int
 	backend backend
+
+	pooler *cluster // nil where none is asked for
+	pooled string   // the DSN that leads through it; else dsn
 
 	mu     sync.Mutex // held while the server is stopped, started or closed
 	closed bool
@@ -48,13 +52,20 @@ func connect(ctx context.Context, cfg Config, source Source, dsn string, b backe
 		s.admin.Close()
 		return nil, fmt.Errorf("ask server version: %w", err)
 	}
+	s.pooled = dsn
+	if cfg.Pooler == PoolerPgBouncer {
+		if s.pooler, s.pooled, err = startPooler(ctx, cfg, dsn); err != nil {
+			s.admin.Close()
+			return nil, err
+		}
+	}
 	cfg.Log.Info("scratch server ready", "server", p.traits().name, "source", string(source), "version", s.version,
 		"host", p.host(dsn))
 	return s, nil
 }
 
 // DSN is for a role that may create databases: on PostgreSQL a URL of the maintenance database, on MariaDB and MySQL in
-// the form of github.com/go-sql-driver/mysql, without a database.
+// the form of github.com/go-sql-driver/mysql, without a database. It leads to the server itself, past any pooler.
 func (s *Server) DSN() string { return s.dsn }
 
 // Dialect says which server it is.
@@ -77,7 +88,11 @@ func (s *Server) Close() error {
 	}
 	s.closed = true
 	s.admin.Close()
-	if err := s.backend.close(); err != nil {
+	var err error
+	if s.pooler != nil {
+		err = s.pooler.close()
+	}
+	if err = errors.Join(err, s.backend.close()); err != nil {
 		return fmt.Errorf("close %s server: %w", s.source, err)
 	}
 	return nil
