@@ -7,14 +7,33 @@ import (
 	"testing"
 
 	"github.com/phasedb/phased/compat/scratch"
+	"github.com/phasedb/phased/expand/plan"
 )
 
-var small = options{rows: 20_000, lanes: 3, rate: 600, alone: 300e6}
+// small is the demo on a small table.
+func small(f *family) options {
+	return options{family: f, rows: 20_000, lanes: 3, rate: 600, alone: 300e6}
+}
 
-func server(t *testing.T) *scratch.Server {
+// each runs a test for every kind of server; MySQL is left out where there is none.
+func each(t *testing.T, fn func(t *testing.T, f *family)) {
+	t.Parallel()
+	for name, f := range families {
+		if f.dialect == plan.DialectMySQL && !scratch.Available(f.dialect) {
+			t.Log("no MySQL at hand: left out")
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fn(t, f)
+		})
+	}
+}
+
+func server(t *testing.T, f *family) *scratch.Server {
 	t.Helper()
-	scratch.Postgres(t) // skips or fails where there is no server
-	s, err := scratch.Shared(t.Context())
+	scratch.On(t, f.dialect) // skips or fails where there is no server
+	s, err := scratch.SharedOf(t.Context(), f.dialect)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,10 +41,11 @@ func server(t *testing.T) *scratch.Server {
 }
 
 // TestDemo plays the demo on a small table: no statement fails, no row is lost.
-func TestDemo(t *testing.T) {
-	t.Parallel()
+func TestDemo(t *testing.T) { each(t, testDemo) }
+
+func testDemo(t *testing.T, f *family) {
 	var out bytes.Buffer
-	r, err := play(t.Context(), &out, server(t), small)
+	r, err := play(t.Context(), &out, server(t, f), small(f))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
@@ -51,20 +71,21 @@ func TestDemo(t *testing.T) {
 }
 
 // TestDemoSeesDamage proves that the demo's verdict can be the other one.
-func TestDemoSeesDamage(t *testing.T) {
-	t.Parallel()
+func TestDemoSeesDamage(t *testing.T) { each(t, testDemoSeesDamage) }
+
+func testDemoSeesDamage(t *testing.T, f *family) {
 	ctx := t.Context()
 	var out bytes.Buffer
-	a, err := newAct(ctx, &out, server(t), "damage", small)
+	a, err := newAct(ctx, &out, server(t, f), "damage", small(f))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.close(context.WithoutCancel(ctx))
 	a.stop()
 	for i, damage := range []string{
-		`UPDATE users SET email = 'somebody@example.com' WHERE id = (SELECT min(id) FROM users)`,
-		`UPDATE users SET n = n + 1 WHERE id = (SELECT max(id) FROM users)`,
-		`DELETE FROM users WHERE id = (SELECT id FROM users ORDER BY id OFFSET 5 LIMIT 1)`,
+		`UPDATE users SET email = 'somebody@example.com' WHERE id = (SELECT id FROM (SELECT min(id) AS id FROM users) u)`,
+		`UPDATE users SET n = n + 1 WHERE id = (SELECT id FROM (SELECT max(id) AS id FROM users) u)`,
+		`DELETE FROM users WHERE id = (SELECT id FROM (SELECT id FROM users ORDER BY id LIMIT 1 OFFSET 5) u)`,
 		`INSERT INTO users (id, email, name) VALUES (-1, 'nobody@example.com', 'Nobody')`,
 	} {
 		if _, err := a.db.DB.ExecContext(ctx, damage); err != nil {
@@ -84,9 +105,10 @@ func TestDemoSeesDamage(t *testing.T) {
 }
 
 // The files of version 1 are a part of version 2's.
-func TestVersionsKnowTheirFiles(t *testing.T) {
-	t.Parallel()
-	db := scratch.Postgres(t)
+func TestVersionsKnowTheirFiles(t *testing.T) { each(t, testVersionsKnowTheirFiles) }
+
+func testVersionsKnowTheirFiles(t *testing.T, f *family) {
+	db := scratch.On(t, f.dialect)
 	for _, c := range []struct {
 		name, column string
 		want         []string
@@ -99,7 +121,7 @@ func TestVersionsKnowTheirFiles(t *testing.T) {
 		if c.name == "v2" {
 			files = filesV2
 		}
-		v, err := newVersion(c.name, c.column, db.DSN, files)
+		v, err := newVersion(c.name, c.column, f, db.DSN, files)
 		if err != nil {
 			t.Fatal(err)
 		}

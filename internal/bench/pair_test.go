@@ -18,7 +18,7 @@ type result struct {
 	name           string
 	with, without  []time.Duration
 	cpu            []float64 // with/without, of the server's process; empty where that cannot be read
-	walWith, walWo float64   // bytes a row
+	logWith, logWo float64   // bytes a row of the server's redo log
 }
 
 // ratios gives the quartiles of with/without, each pair divided by itself.
@@ -45,25 +45,26 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-func table(title string, results []result) string {
+// table draws results; log is the server's word for its redo log.
+func table(title, log string, results []result) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "ratio\tp25\tp75\tCPU ratio\twithout\tWAL without\tWAL with\t  %s\n", title)
+	fmt.Fprintf(w, "ratio\tp25\tp75\tCPU ratio\twithout\t%[1]s without\t%[1]s with\t  %[2]s\n", log, title)
 	for _, r := range results {
 		p25, m, p75 := r.ratios()
-		fmt.Fprintf(w, "%.2f\t%.2f\t%.2f\t%s\t%s\t%.0f B/row\t%.0f B/row\t  %s\n", m, p25, p75, r.cpuRatio(), median(r.without).Round(10*time.Microsecond), r.walWo, r.walWith, r.name)
+		fmt.Fprintf(w, "%.2f\t%.2f\t%.2f\t%s\t%s\t%.0f B/row\t%.0f B/row\t  %s\n", m, p25, p75, r.cpuRatio(), median(r.without).Round(10*time.Microsecond), r.logWo, r.logWith, r.name)
 	}
 	_ = w.Flush()
 	return b.String()
 }
 
-// server asks the server's process for its counters.
+// server asks the server's process, or its thread for the connection, for its counters.
 type server struct {
-	wal func() int64         // bytes written so far
+	log func() int64         // bytes written so far
 	cpu func() time.Duration // processor time so far; 0: not known
 }
 
-// processorTime reads what the process has used, where the system tells (Linux).
+// processorTime reads what the process or thread has used, where the system tells (Linux).
 func processorTime(pid int) time.Duration {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
 	if err != nil {
@@ -79,17 +80,17 @@ func processorTime(pid int) time.Duration {
 func measure(r *result, s server, rest func(), rows int, with, without func()) {
 	type cost struct {
 		took, cpu time.Duration
-		wal       float64
+		log       float64
 	}
 	one := func(f func()) (c cost) {
-		wal, cpu, begin := s.wal(), s.cpu(), time.Now()
+		log, cpu, begin := s.log(), s.cpu(), time.Now()
 		f()
 		c.took = time.Since(begin)
 		c.cpu = s.cpu() - cpu
-		c.wal = float64(s.wal()-wal) / float64(rows)
+		c.log = float64(s.log()-log) / float64(rows)
 		return c
 	}
-	var walWith, walWithout []float64
+	var logWith, logWithout []float64
 	rest()
 	with()
 	without()
@@ -104,12 +105,12 @@ func measure(r *result, s server, rest func(), rows int, with, without func()) {
 			a = one(with)
 		}
 		r.with, r.without = append(r.with, a.took), append(r.without, b.took)
-		walWith, walWithout = append(walWith, a.wal), append(walWithout, b.wal)
+		logWith, logWithout = append(logWith, a.log), append(logWithout, b.log)
 		if a.cpu > 0 && b.cpu > 0 {
 			r.cpu = append(r.cpu, a.cpu.Seconds()/b.cpu.Seconds())
 		}
 	}
-	slices.Sort(walWith)
-	slices.Sort(walWithout)
-	r.walWith, r.walWo = walWith[pairs/2], walWithout[pairs/2]
+	slices.Sort(logWith)
+	slices.Sort(logWithout)
+	r.logWith, r.logWo = logWith[pairs/2], logWithout[pairs/2]
 }
