@@ -59,8 +59,9 @@ func (e *Engine) grantWay(ctx context.Context) string {
 		return "GRANT " + grants + " on the database to this account"
 	}
 	at := strings.LastIndexByte(account, '@')
-	// In a GRANT, _ and % in the name of a database stand for others.
-	return fmt.Sprintf("as an administrator: GRANT %s ON %s.* TO %s@%s", grants, strings.NewReplacer(`_`, `\_`, `%`, `\%`).Replace(ident(database)), ident(account[:at]), ident(account[at+1:]))
+	// An _ is left as it is, as in most grants: of two that match a database in different
+	// writings the server takes one.
+	return fmt.Sprintf("as an administrator: GRANT %s ON %s.* TO %s@%s", grants, ident(database), ident(account[:at]), ident(account[at+1:]))
 }
 
 // privilege adds what was being done, and the way out where a privilege is missing.

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/phasedb/phased/expand/plan"
 	"github.com/phasedb/phased/internal/engine"
 )
 
@@ -14,23 +13,25 @@ import (
 func (w *world) contracting(token int64, name string, s engine.State) {
 	w.Helper()
 	w.must(w.eng.Begin(w.Context(), token, w.planned(name), s))
-	w.exec("UPDATE phased_migration SET contracts = 1 WHERE name = '" + name + "'")
+	w.exec(`UPDATE phased_migration SET contracts = 1 WHERE name = '` + name + `'`)
 }
 
 func TestRegisterRefusesABuildWithoutTheLine(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		token := w.lease("a")
-		for name, s := range map[string]engine.State{"0001": engine.StateDropped, "0002": engine.StateDropping, "0003": engine.StateHidden, "0004": engine.StateVerified, "0005": engine.StateRolledBack, "0006": engine.StateExpanded} {
+		for name, s := range map[string]engine.State{"0001": engine.StateDropped, "0002": engine.StateDropping, "0003": engine.StateHidden, "0004": engine.StateVerified,
+			"0005": engine.StateRolledBack, "0006": engine.StateExpanded, "0008": engine.StateVerified} {
 			w.contracting(token, name, s)
 		}
-		w.must(w.eng.Begin(t.Context(), token, w.planned("0007"), engine.StateDropped)) // has removed nothing
-		w.exec("UPDATE phased_migration SET hiding = 1 WHERE name = '0004'")
+		w.must(w.eng.Begin(t.Context(), token, w.planned("0007"), engine.StateDropped))     // has removed nothing
+		w.exec(`UPDATE phased_migration SET hiding = 1 WHERE name = '0008'`)                // is being hidden
+		w.exec(`UPDATE phased_migration SET hiding = 1, contracts = 0 WHERE name = '0007'`) // has no old side
 		for _, tt := range []struct{ lines, gone []string }{
-			{nil, []string{"0001", "0002", "0003", "0004"}},
-			{[]string{"0002", "0004"}, []string{"0001", "0003"}},
-			{[]string{"0003", "0002", "0001", "0004"}, nil},
+			{nil, []string{"0001", "0002", "0003", "0008"}},
+			{[]string{"0002", "0004"}, []string{"0001", "0003", "0008"}},
+			{[]string{"0008", "0003", "0002", "0001"}, nil},
 		} {
-			w.exec("DELETE FROM phased_instance")
+			w.exec(`DELETE FROM phased_instance`)
 			err := w.eng.Register(t.Context(), engine.Instance{ID: "i", App: "app", Lines: tt.lines, Lifetime: time.Minute})
 			var c *engine.Contracted
 			if tt.gone == nil {
@@ -40,63 +41,41 @@ func TestRegisterRefusesABuildWithoutTheLine(t *testing.T) {
 			if !errors.As(err, &c) || !slices.Equal(c.Migrations, tt.gone) {
 				t.Errorf("lines %v: %v, want %v", tt.lines, err, tt.gone)
 			}
-			is(w, "rows of one that was refused", get[int](w, "SELECT COUNT(*) FROM phased_instance"), 0)
+			is(w, "rows of one that was refused", get[int](w, `SELECT COUNT(*) FROM phased_instance`), 0)
 		}
 	})
 }
 
-// Registering and hiding lock the same row: whichever comes second sees the first. While
-// the old side is being hidden, a build without the line is refused already.
+// Registering and asking the register lock the same row: whichever comes second sees
+// the first. The pool's sessions are at SERIALIZABLE, which does not matter.
 func TestRegisterRacesHiding(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.exec(users)
 		token := w.lease("a")
-		s := step(plan.PhaseHide, "ALTER TABLE users RENAME COLUMN a TO hidden, ALGORITHM=INSTANT")
-		p := w.begin(token, "0001", s)
-		w.exec("UPDATE phased_migration SET contracts = 1")
-		x := w.wire()
-		w.must(x.eng.Register(t.Context(), engine.Instance{ID: "new", App: "new", Lines: []string{"0001"}, Lifetime: time.Minute}))
-		hide := stepRun(token, p, 0)
-		hide.State, hide.Prelude = engine.StateHidden, w.eng.RegisterGuard("0001", time.Hour)
+		w.contracting(token, "0001", engine.StateVerified)
+		x := w.wire(serializable(w))
 		old := engine.Instance{ID: "old", App: "old", Lifetime: time.Minute}
 
-		// Hiding is first: it has asked the register and waits for the table.
-		reader := w.holding("SELECT * FROM users")
-		hidden := later(func() error { return x.eng.Run(t.Context(), hide) })
+		// Hiding is first: it holds the register's row.
+		hiding := w.holding(`SELECT id FROM phased_register WHERE id = 1 FOR UPDATE`, `UPDATE phased_migration SET hiding = 1 WHERE name = '0001'`)
+		registered := later(func() error { return x.eng.Register(t.Context(), old) })
 		w.waiting(1)
+		hiding()
 		var c *engine.Contracted
-		if err := x.eng.Register(t.Context(), old); !errors.As(err, &c) {
-			t.Errorf("registered while the old side is being hidden: %v", err)
+		if err := <-registered; !errors.As(err, &c) {
+			t.Errorf("registered although the old side is being hidden: %v", err)
 		}
-		reader()
-		w.must(<-hidden)
-		if err := x.eng.Register(t.Context(), old); !errors.As(err, &c) {
-			t.Errorf("registered although the old side is hidden: %v", err)
-		}
-		is(w, "the mark", w.row("state, hiding) FROM phased_migration"), "hidden|0")
 
-		// Registering is first: hiding waits for it and sees it.
-		w.exec("ALTER TABLE users RENAME COLUMN hidden TO a", "UPDATE phased_migration SET state = 'verified'", "UPDATE phased_step SET done = 0")
-		starting := w.holding("SELECT id FROM phased_register WHERE id = 1 LOCK IN SHARE MODE",
-			"INSERT INTO phased_instance (id, app, version, host, pid, contract_lines, lifetime_us, started_at, seen_at) VALUES ('old', 'old', '', '', 1, '[]', 60000000, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))")
-		hidden = later(func() error { return x.eng.Run(t.Context(), hide) })
+		// Registering is first: hiding waits for it.
+		w.exec(`UPDATE phased_migration SET hiding = 0`)
+		between := w.holding(`SELECT id FROM phased_register WHERE id = 1 LOCK IN SHARE MODE`)
+		hidden := later(func() error {
+			_, err := w.db.ExecContext(t.Context(), `SELECT id FROM phased_register WHERE id = 1 FOR UPDATE`)
+			return err
+		})
 		w.waiting(1)
-		starting()
-		if _, refused := w.eng.GuardRefused(<-hidden); !refused {
-			t.Error("hidden although an old build has registered meanwhile")
-		}
-		is(w, "columns a", get[int](w, "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'users' AND COLUMN_NAME = 'a'"), 1)
-		is(w, "the mark", w.row("state, hiding) FROM phased_migration"), "verified|0")
-
-		// A hide that does not get its lock gives the mark back too.
-		w.exec("DELETE FROM phased_instance WHERE id = 'old'")
-		reader = w.holding("SELECT * FROM users")
-		hide.LockTimeout = time.Second
-		if err := x.eng.Run(t.Context(), hide); !w.eng.LockTimeout(err) {
-			t.Errorf("without its lock: %v", err)
-		}
-		is(w, "the mark", w.row("state, hiding) FROM phased_migration"), "verified|0")
-		reader()
+		between()
+		w.must(<-hidden)
+		w.must(x.eng.Register(t.Context(), old))
 	})
 }
 
@@ -104,40 +83,112 @@ func TestHeartbeat(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		token := w.lease("a")
 		w.contracting(token, "0001", engine.StateVerified)
-		in := engine.Instance{ID: "i", App: "app", Version: "v1", Host: "h", PID: 7, Lines: []string{"0000", `it's`}, Lifetime: 30 * time.Second}
-		w.must(w.eng.Register(t.Context(), in))
+		in := engine.Instance{ID: "i", App: "app", Version: "v1", Host: "h", PID: 7, Lines: []string{"0000", `it's ü 😀`}, Lifetime: 30 * time.Second}
+		x := w.wire(hostile)
+		w.must(x.eng.Register(t.Context(), in))
 		one := func() engine.Instance {
 			t.Helper()
-			all, err := w.eng.Instances(t.Context())
+			all, err := x.eng.Instances(t.Context())
 			if err != nil || len(all) != 1 {
 				t.Fatalf("%+v, %v", all, err)
 			}
 			return all[0]
 		}
 		got := one()
-		if !got.Alive || got.Stopped || got.SeenAgo < 0 || got.SeenAgo > time.Minute || time.Since(got.Started).Abs() > time.Hour {
+		if !got.Alive || got.Stopped || got.Started.IsZero() || got.SeenAgo < 0 || got.SeenAgo > time.Minute || time.Since(got.Started).Abs() > time.Hour {
 			t.Errorf("%+v", got)
 		}
+		got.Started, got.SeenAgo, got.Alive = time.Time{}, 0, false
 		if got.App != in.App || got.Version != in.Version || got.Host != in.Host || got.PID != in.PID || got.Lifetime != in.Lifetime || !slices.Equal(got.Lines, in.Lines) {
 			t.Errorf("%+v, want %+v", got, in)
 		}
-		w.exec("UPDATE phased_instance SET seen_at = seen_at - INTERVAL 1 HOUR")
-		is(w, "alive", one().Alive, false)
-		gone, err := w.eng.Heartbeat(t.Context(), "i")
-		w.must(err)
-		is(w, "gone", len(gone), 0)
-		is(w, "alive", one().Alive, true)
-		w.exec("UPDATE phased_migration SET state = 'hidden'")
-		gone, err = w.eng.Heartbeat(t.Context(), "i")
-		w.must(err)
-		is(w, "gone", slices.Equal(gone, []string{"0001"}), true)
-		w.must(w.eng.Deregister(t.Context(), "i"))
-		is(w, "stopped", one().Stopped, true)
-		if _, err := w.eng.Heartbeat(t.Context(), "i"); err == nil {
-			t.Error("a sign of life of one that said goodbye")
+
+		w.exec(`UPDATE phased_instance SET seen_at = UTC_TIMESTAMP(6) - INTERVAL 31 SECOND`)
+		if got := one(); got.Alive || got.SeenAgo < 31*time.Second || got.SeenAgo > 10*time.Minute {
+			t.Errorf("not seen for longer than its lifetime: %+v", got)
 		}
-		if _, err := w.eng.Heartbeat(t.Context(), "nobody"); err == nil {
-			t.Error("a sign of life of nobody")
+		gone, err := x.eng.Heartbeat(t.Context(), "i")
+		if err != nil || len(gone) != 0 || !one().Alive {
+			t.Errorf("%v, %v", gone, err)
 		}
+		w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateHidden, ""))
+		if gone, err = x.eng.Heartbeat(t.Context(), "i"); err != nil || !slices.Equal(gone, []string{"0001"}) {
+			t.Errorf("%v, %v", gone, err)
+		}
+
+		w.must(x.eng.Deregister(t.Context(), "i"))
+		stopped := get[string](w, `SELECT CAST(seen_at AS CHAR) FROM phased_instance`)
+		if _, err := x.eng.Heartbeat(t.Context(), "i"); err == nil {
+			t.Error("a late heartbeat of one that said goodbye")
+		}
+		if got := one(); got.Alive || !got.Stopped || get[string](w, `SELECT CAST(seen_at AS CHAR) FROM phased_instance`) != stopped {
+			t.Errorf("after goodbye: %+v", got)
+		}
+		if _, err := x.eng.Heartbeat(t.Context(), "unknown"); err == nil {
+			t.Error("a heartbeat of one that is not in the register")
+		}
+		in.Lines, in.Version = []string{"0001"}, "v2"
+		w.must(x.eng.Register(t.Context(), in)) // Up again
+		if got := one(); !got.Alive || got.Version != "v2" || !slices.Equal(got.Lines, in.Lines) {
+			t.Errorf("registered again: %+v", got)
+		}
+	})
+}
+
+// A pool without autocommit: what the engine does is committed all the same.
+func TestRegisterWithoutAutocommit(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		x := w.wire(without("autocommit"))
+		w.must(x.eng.Register(t.Context(), engine.Instance{ID: "i", Lifetime: time.Minute}))
+		w.exec(`UPDATE phased_instance SET seen_at = '2001-01-01'`)
+		_, err := x.eng.Heartbeat(t.Context(), "i")
+		w.must(err)
+		is(w, "seen", get[bool](w, `SELECT seen_at > '2001-01-02' FROM phased_instance`), true)
+		w.begin(w.lease("a"), "0001")
+		for range 2 {
+			ov, err := x.eng.Overview(t.Context())
+			w.must(err)
+			is(w, "migrations", len(ov.Migrations), get[int](w, `SELECT COUNT(*) FROM phased_migration`))
+			w.exec(`DELETE FROM phased_migration`)
+		}
+	})
+}
+
+func TestRegisterForgetsAfterAMonth(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for _, id := range []string{"a", "b"} {
+			w.must(w.eng.Register(t.Context(), engine.Instance{ID: id, Lifetime: time.Minute}))
+		}
+		w.exec(`UPDATE phased_instance SET seen_at = UTC_TIMESTAMP(6) - INTERVAL '30 0:0:1' DAY_SECOND WHERE id = 'a'`, `UPDATE phased_instance SET seen_at = UTC_TIMESTAMP(6) - INTERVAL 29 DAY WHERE id = 'b'`)
+		w.must(w.eng.Register(t.Context(), engine.Instance{ID: "c", Lifetime: time.Minute}))
+		is(w, "instances", get[string](w, `SELECT GROUP_CONCAT(id ORDER BY id SEPARATOR ' ') FROM phased_instance`), "b c")
+	})
+}
+
+// Many instances start, beat and stop at once.
+func TestRegisterManyAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.db.SetMaxOpenConns(25)
+		w.exec(`INSERT INTO phased_instance (id, app, version, host, pid, contract_lines, lifetime_us, started_at, seen_at)
+			SELECT CONCAT('old ', n), '', '', '', 1, '[]', 1, '2001-01-01', '2001-01-01' FROM (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) x`)
+		var all []<-chan error
+		for i := range 50 {
+			id := string(rune('A' + i))
+			all = append(all, later(func() error {
+				if err := w.eng.Register(t.Context(), engine.Instance{ID: id, App: id, Lifetime: time.Minute}); err != nil {
+					return err
+				}
+				if _, err := w.eng.Heartbeat(t.Context(), id); err != nil {
+					return err
+				}
+				return w.eng.Deregister(t.Context(), id)
+			}))
+		}
+		for _, done := range all {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		is(w, "instances", get[int](w, `SELECT COUNT(*) FROM phased_instance WHERE stopped`), 50)
 	})
 }

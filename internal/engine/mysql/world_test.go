@@ -122,7 +122,8 @@ func (w *world) waiting(n int) {
 // lease takes the lease, from whoever has it.
 func (w *world) lease(holder string) (token int64) {
 	w.Helper()
-	w.exec(`UPDATE phased_lease SET token = token + 1, holder = '` + strings.ReplaceAll(holder, "'", "''") + `', expires_at = UTC_TIMESTAMP(6) + INTERVAL 1 HOUR WHERE id = 1`)
+	_, err := w.db.ExecContext(w.Context(), `UPDATE phased_lease SET token = token + 1, holder = ?, expires_at = UTC_TIMESTAMP(6) + INTERVAL 1 HOUR WHERE id = 1`, holder)
+	w.must(err)
 	return get[int64](w, `SELECT token FROM phased_lease WHERE id = 1`)
 }
 
@@ -347,4 +348,18 @@ func (w *world) column(query string, args ...any) []string {
 	}
 	w.must(rows.Err())
 	return out
+}
+
+// without is a pool whose sessions have a variable off.
+func without(variable string) func(*driver.Config) {
+	return func(cfg *driver.Config) { cfg.Params = map[string]string{variable: "0"} }
+}
+
+// serializable is a pool whose sessions are at SERIALIZABLE.
+func serializable(w *world) func(*driver.Config) {
+	name := "transaction_isolation"
+	if w.mariadb() {
+		name = "tx_isolation"
+	}
+	return func(cfg *driver.Config) { cfg.Params = map[string]string{name: "'SERIALIZABLE'"} }
 }
