@@ -102,7 +102,7 @@ func (n *renaming) addForeignKey(k schema.Constraint, name string) string {
 			columns[i] = n.l.New
 		}
 	}
-	return fmt.Sprintf("ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", key(name), idents(columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
+	return fmt.Sprintf("ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", copyKey(name), idents(columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
 }
 
 // dropOldKeys drops what hangs on the old column, before the column: dropping a column
@@ -112,7 +112,7 @@ func (n *renaming) dropOldKeys(ctx context.Context) error {
 	for _, k := range n.foreignKeys() {
 		for i, name := range oldNames(k.Name) {
 			if err := n.dropOne(ctx, i > 0, plan.Step{Phase: plan.PhaseDrop, Title: fmt.Sprintf("drop foreign key %s of the old side", name), Done: not(foreignKeyOn(t, name, l.Hidden))},
-				"DROP FOREIGN KEY "+key(name)); err != nil {
+				"DROP FOREIGN KEY "+copyKey(name)); err != nil {
 				return err
 			}
 		}
@@ -156,7 +156,7 @@ func (n *renaming) finalNames(ctx context.Context) error {
 	for _, k := range n.foreignKeys() {
 		name, final := interim(k.Name)
 		if err := n.alter(ctx, plan.Step{Phase: plan.PhaseDrop, Title: fmt.Sprintf("give foreign key %s the name %s", name, final), Done: not(doneForeignKey(t, name))},
-			fmt.Sprintf("DROP FOREIGN KEY %s, %s", key(name), n.addForeignKey(k, final)), withoutChecks); err != nil {
+			fmt.Sprintf("DROP FOREIGN KEY %s, %s", copyKey(name), n.addForeignKey(k, final)), withoutChecks); err != nil {
 			return err
 		}
 	}
@@ -168,7 +168,7 @@ func (n *renaming) dropNewKeys(ctx context.Context) error {
 	t := n.s.Name
 	for _, k := range n.foreignKeys() {
 		name, _ := interim(k.Name)
-		if err := n.alter(ctx, plan.Step{Phase: plan.PhaseUndo, Title: "drop foreign key " + name, Done: not(doneForeignKey(t, name))}, "DROP FOREIGN KEY "+key(name)); err != nil {
+		if err := n.alter(ctx, plan.Step{Phase: plan.PhaseUndo, Title: "drop foreign key " + name, Done: not(doneForeignKey(t, name))}, "DROP FOREIGN KEY "+copyKey(name)); err != nil {
 			return err
 		}
 	}

@@ -54,8 +54,8 @@ const (
 	otherMark = "\x02"
 )
 
-// key marks the name of a foreign key.
-func key(name string) string { return keyMark + name + keyMark }
+// copyKey marks the name of a foreign key.
+func copyKey(name string) string { return keyMark + name + keyMark }
 
 // other marks a table, quoted.
 func other(table string) string { return otherMark + table + otherMark }
@@ -111,7 +111,7 @@ func (c *emptyCopy) foreignKeys(ctx context.Context, t *schema.Table) error {
 		if k.Kind != schema.ConstraintForeign {
 			continue
 		}
-		clause := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", tableMark, key(k.Name), idents(k.Columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
+		clause := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", tableMark, copyKey(k.Name), idents(k.Columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
 		if err := c.unchecked(ctx, func() error { return c.exec(ctx, template(clause)) }); err != nil {
 			return err
 		}

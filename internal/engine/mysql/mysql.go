@@ -24,10 +24,9 @@ import (
 
 // Engine is the engine over a pool. It keeps no state of its own.
 type Engine struct {
-	engine.Engine // what is not there yet
-	db            *sql.DB
-	log           *slog.Logger
-	dialect       plan.Dialect
+	db      *sql.DB
+	log     *slog.Logger
+	dialect plan.Dialect
 }
 
 // New returns the engine over db for a server of that dialect. log may be nil.
