@@ -65,6 +65,10 @@ func (e *Engine) LockTimeout(err error) bool {
 
 // Retryable reports errors after which nothing was changed and another try may go through.
 func (e *Engine) Retryable(err error) bool {
+	var busy *busyError
+	if errors.As(err, &busy) {
+		return true
+	}
 	switch number(err) {
 	case errLockWait, errDeadlock,
 		1020,       // record has changed since last read (MariaDB, innodb_snapshot_isolation)

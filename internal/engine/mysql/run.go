@@ -34,7 +34,8 @@ func truth(ctx context.Context, q querier, question string) (bool, error) {
 	return yes.Bool, err
 }
 
-// busyError says that another session is in a step.
+// busyError says that another session is in a step. It goes away by itself: a session
+// that was closed or ended gives its lock back a moment later.
 type busyError struct{ id int64 }
 
 func (e *busyError) Error() string { return fmt.Sprintf("session %d is in a step", e.id) }
@@ -120,7 +121,7 @@ func (e *Engine) inStep(ctx context.Context, token int64, p pinned, fn func(c *s
 			return err
 		}
 		var got sql.NullBool
-		if err := c.QueryRowContext(ctx, "SELECT GET_LOCK(?, 0)", stepLock(database)).Scan(&got); err != nil {
+		if err := c.QueryRowContext(ctx, "SELECT GET_LOCK(?, 1)", stepLock(database)).Scan(&got); err != nil {
 			return fmt.Errorf("take the lock of a step: %w", err)
 		}
 		if !got.Bool {
@@ -137,7 +138,12 @@ func (e *Engine) inStep(ctx context.Context, token int64, p pinned, fn func(c *s
 		}); err != nil {
 			return err
 		}
-		return fn(c)
+		if err := fn(c); err != nil {
+			return err
+		}
+		// The session is closed, but the server may notice only after the next step has begun.
+		_, err := c.ExecContext(ctx, "DO RELEASE_LOCK(?)", stepLock(database))
+		return err
 	})
 	if err != nil && ctx.Err() != nil && id != 0 {
 		// The server does not notice that the client of an ALTER has gone: end it.
