@@ -5,11 +5,9 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-)
 
-// MaxNameBytes is the longest name PostgreSQL keeps; it cuts longer ones
-// without an error.
-const MaxNameBytes = 63
+	"github.com/phasedb/phased/internal/sqltext"
+)
 
 // AsWrittenMark is a `-- phased:as-written reason="…"` line. It is about the
 // statement that begins after it.
@@ -34,28 +32,26 @@ var directives = []struct {
 	{"serialize-inserts", "phased:serialize-inserts TABLE.COLUMN", (*directiveReader).serializeInserts},
 }
 
-// ParseDirectives reads the `-- phased:` comments of a migration file. It knows
-// just enough SQL to tell a comment from the inside of a string, a quoted name, a
-// dollar quote or a block comment, so that production needs no parser. An error
-// is an [*InputError] with the line.
-func ParseDirectives(file, sql string) (Directives, []AsWrittenMark, error) {
-	r := directiveReader{file: file}
+// ParseDirectives reads the `-- phased:` comments of a migration file, on MySQL and
+// MariaDB the `# phased:` ones as well. It knows just enough SQL to tell a comment
+// from the inside of a string, a quoted name, a dollar quote or a block comment, so
+// that production needs no parser. An error is an [*InputError] with the line.
+func ParseDirectives(d Dialect, file, sql string) (Directives, []AsWrittenMark, error) {
+	r := directiveReader{file: file, lex: lexisOf(d)}
 	if err := checkText(file, sql); err != nil {
 		return Directives{}, nil, err
 	}
-	lex := sqlLexer{text: sql, line: 1}
-	for {
-		c, ok := lex.comment()
-		if !ok {
-			break
-		}
+	text := r.lex.scan(sql)
+	if p := text.Problem; p != nil {
+		return Directives{}, nil, r.errorf(p.Line, p.What, "%s", p.Way)
+	}
+	for _, c := range text.Comments {
 		if err := r.comment(sql, c); err != nil {
 			return Directives{}, nil, err
 		}
 	}
-	if lex.open != "" {
-		return Directives{}, nil, &InputError{File: file, Line: lex.openLine,
-			Problem: lex.open + " begins here and does not end", Way: "close it"}
+	if text.Open != "" {
+		return Directives{}, nil, r.errorf(text.OpenLine, text.Open+" begins here and does not end", "close it")
 	}
 	return r.found, r.marks, nil
 }
@@ -63,12 +59,12 @@ func ParseDirectives(file, sql string) (Directives, []AsWrittenMark, error) {
 // checkText refuses what no server takes as SQL text.
 func checkText(file, sql string) *InputError {
 	if i := strings.IndexByte(sql, 0); i >= 0 {
-		return &InputError{File: file, Line: lineAt(sql, i), Problem: "the text holds a NUL byte", Way: "save the file as UTF-8"}
+		return &InputError{File: file, Line: sqltext.LineAt(sql, i), Problem: "the text holds a NUL byte", Way: "save the file as UTF-8"}
 	}
 	for i := 0; i < len(sql); {
 		c, n := utf8.DecodeRuneInString(sql[i:])
 		if c == utf8.RuneError && n == 1 {
-			return &InputError{File: file, Line: lineAt(sql, i),
+			return &InputError{File: file, Line: sqltext.LineAt(sql, i),
 				Problem: fmt.Sprintf("byte 0x%02x is not UTF-8", sql[i]), Way: "save the file as UTF-8"}
 		}
 		i += n
@@ -76,18 +72,17 @@ func checkText(file, sql string) *InputError {
 	return nil
 }
 
-func lineAt(text string, offset int) int { return 1 + strings.Count(text[:offset], "\n") }
-
 // directiveReader gathers the directives of one file.
 type directiveReader struct {
 	file  string
+	lex   *lexis
 	found Directives
 	marks []AsWrittenMark
 }
 
 // comment reads one line comment, which may be a directive.
-func (r *directiveReader) comment(sql string, c lineComment) *InputError {
-	text := strings.TrimSpace(c.text)
+func (r *directiveReader) comment(sql string, c sqltext.Comment) *InputError {
+	text := strings.TrimSpace(c.Text)
 	if len(text) < len(directivePrefix) || !strings.EqualFold(text[:len(directivePrefix)], directivePrefix) {
 		return nil
 	}
@@ -96,23 +91,23 @@ func (r *directiveReader) comment(sql string, c lineComment) *InputError {
 		if word == "" {
 			return nil // prose: "Phased: …"
 		}
-		return r.errorf(c.line, "directives are written in lower case", "write %s%s", directivePrefix, strings.ToLower(word))
+		return r.errorf(c.Line, "directives are written in lower case", "write %s%s", directivePrefix, strings.ToLower(word))
 	}
 	for _, d := range directives {
 		if d.word != word {
 			continue
 		}
-		start := max(strings.LastIndexByte(sql[:c.offset], '\n'), strings.LastIndexByte(sql[:c.offset], '\r')) + 1
-		if before := strings.TrimPrefix(sql[start:c.offset], "\ufeff"); strings.Trim(before, " \t\f\v") != "" {
-			return r.errorf(c.line, fmt.Sprintf("phased:%s stands behind something else", word), "put it on a line of its own")
+		start := max(strings.LastIndexByte(sql[:c.Offset], '\n'), strings.LastIndexByte(sql[:c.Offset], '\r')) + 1
+		if before := strings.TrimPrefix(sql[start:c.Offset], "\ufeff"); strings.Trim(before, " \t\f\v") != "" {
+			return r.errorf(c.Line, fmt.Sprintf("phased:%s stands behind something else", word), "put it on a line of its own")
 		}
-		return d.read(r, &line{rest: rest, number: c.line, offset: c.offset, word: word, form: d.form})
+		return d.read(r, &line{rest: rest, number: c.Line, offset: c.Offset, word: word, form: d.form, lex: r.lex})
 	}
 	known := make([]string, len(directives))
 	for i, d := range directives {
 		known[i] = d.word
 	}
-	return r.errorf(c.line, fmt.Sprintf("phased:%s is not a directive", word), "known are %s", strings.Join(known, ", "))
+	return r.errorf(c.Line, fmt.Sprintf("phased:%s is not a directive", word), "known are %s", strings.Join(known, ", "))
 }
 
 // cutWord cuts the text at its first white space.
@@ -148,7 +143,7 @@ func (r *directiveReader) expression(l *line, dir Direction) *InputError {
 	if expr == "" {
 		return r.malformed(l, "no expression after =")
 	}
-	if problem := checkExpression(expr); problem != "" {
+	if problem := r.lex.checkExpression(expr); problem != "" {
 		return r.malformed(l, "%s", problem)
 	}
 	for _, e := range r.found.Expressions {
@@ -227,6 +222,7 @@ type line struct {
 	rest           string
 	number, offset int
 	word, form     string
+	lex            *lexis
 }
 
 // take consumes a fixed text, and white space before it.
@@ -238,8 +234,7 @@ func (l *line) take(s string) bool {
 	return ok
 }
 
-// column reads [SCHEMA.]TABLE.COLUMN. Names without quotes fold to lower case as
-// PostgreSQL does it: A to Z only.
+// column reads [SCHEMA.]TABLE.COLUMN.
 func (l *line) column() (c ColumnName, problem string) {
 	var parts []string
 	for {
@@ -265,19 +260,20 @@ func (l *line) column() (c ColumnName, problem string) {
 
 func (l *line) name() (name, problem string) {
 	l.rest = strings.TrimLeft(l.rest, " \t\f\v")
-	if strings.HasPrefix(l.rest, `"`) {
-		end := quotedEnd(l.rest, 0, false)
+	quote := l.lex.quote
+	if strings.HasPrefix(l.rest, quote) {
+		end := sqltext.QuotedEnd(l.rest, 0, false)
 		if end < 0 {
-			return "", `a quoted name has no closing "`
+			return "", "a quoted name has no closing " + quote
 		}
-		name = strings.ReplaceAll(l.rest[1:end-1], `""`, `"`)
+		name = strings.ReplaceAll(l.rest[1:end-1], quote+quote, quote)
 		l.rest = l.rest[end:]
 		if name == "" {
 			return "", "a quoted name is empty"
 		}
 	} else {
 		end := 0
-		for end < len(l.rest) && (end == 0 && isNameStart(l.rest[0]) || end > 0 && isNamePart(l.rest[end])) {
+		for end < len(l.rest) && (end > 0 || l.lex.nameStart(l.rest[0])) && l.lex.namePart(l.rest[end]) {
 			end++
 		}
 		if end == 0 {
@@ -286,13 +282,10 @@ func (l *line) name() (name, problem string) {
 			}
 			return "", fmt.Sprintf("no name at %q", l.rest)
 		}
-		name = foldName(l.rest[:end])
+		name = l.lex.fold(l.rest[:end])
 		l.rest = l.rest[end:]
 	}
-	if len(name) > MaxNameBytes {
-		return "", fmt.Sprintf("the name %q has %d bytes, PostgreSQL keeps %d", name, len(name), MaxNameBytes)
-	}
-	return name, ""
+	return name, l.lex.tooLong(name)
 }
 
 // reason reads reason="…", in which \" and \\ stand for " and \.
@@ -326,39 +319,4 @@ func (l *line) reason() (reason, problem string) {
 		}
 	}
 	return "", `the reason has no closing "`
-}
-
-// checkExpression says what keeps an expression from standing within other SQL.
-// Whether it is one, the parser and the server tell.
-func checkExpression(expr string) (problem string) {
-	lex := sqlLexer{text: expr, line: 1}
-	var open []byte
-	lex.symbol = func(c byte) {
-		switch c {
-		case '(', '[':
-			open = append(open, c)
-		case ')', ']':
-			want := byte('(')
-			if c == ']' {
-				want = '['
-			}
-			if len(open) == 0 || open[len(open)-1] != want {
-				problem = fmt.Sprintf("%c in the expression closes nothing", c)
-				return
-			}
-			open = open[:len(open)-1]
-		case ';':
-			problem = "the expression holds a semicolon"
-		}
-	}
-	if _, ok := lex.comment(); ok || lex.blocks > 0 {
-		return "the expression holds a comment"
-	}
-	switch {
-	case lex.open != "":
-		return lex.open + " in the expression does not end"
-	case problem == "" && len(open) > 0:
-		return fmt.Sprintf("%c in the expression is not closed", open[len(open)-1])
-	}
-	return problem
 }

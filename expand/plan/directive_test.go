@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/phasedb/phased/internal/sqltext"
 )
 
 func TestParseDirectives(t *testing.T) {
@@ -45,7 +47,7 @@ func TestParseDirectives(t *testing.T) {
 		{"behind an operator", "SELECT 1 +-- phased\n-- phased:contract a\n2", Directives{Contracts: []string{"a"}}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, marks, err := ParseDirectives("f.sql", test.sql)
+			got, marks, err := ParseDirectives(DialectPostgres, "f.sql", test.sql)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +107,7 @@ func TestParseDirectivesRefuses(t *testing.T) {
 		{"Latin-1", "\n\nSELECT 'f\xfcr'", "f.sql:3: byte 0xfc is not UTF-8; save the file as UTF-8"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := ParseDirectives("f.sql", test.sql)
+			_, _, err := ParseDirectives(DialectPostgres, "f.sql", test.sql)
 			var in *InputError
 			if !errors.As(err, &in) {
 				t.Fatalf("error %v, want an *InputError", err)
@@ -127,10 +129,10 @@ func FuzzParseDirectives(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		_, marks, err := ParseDirectives("f.sql", s)
+		_, marks, err := ParseDirectives(DialectPostgres, "f.sql", s)
 		checkError(t, s, err)
 		for _, m := range marks {
-			if !strings.HasPrefix(s[m.Offset:], "--") || m.Line != lineAt(s, m.Offset) || m.Reason == "" {
+			if !strings.HasPrefix(s[m.Offset:], "--") || m.Line != sqltext.LineAt(s, m.Offset) || m.Reason == "" {
 				t.Errorf("mark %+v in %q", m, s)
 			}
 		}
@@ -141,7 +143,7 @@ func FuzzParseDirectives(f *testing.F) {
 			"SELECT $fuzz$" + strings.ReplaceAll(s, "$", "") + "$fuzz$",
 			"/* " + strings.NewReplacer("*", "", "/", "").Replace(s) + " */",
 		} {
-			d, marks, err := ParseDirectives("f.sql", hidden)
+			d, marks, err := ParseDirectives(DialectPostgres, "f.sql", hidden)
 			if checkText("f.sql", s) != nil {
 				continue
 			}

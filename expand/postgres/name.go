@@ -6,107 +6,57 @@ import (
 
 	"github.com/phasedb/phased/expand/plan"
 	"github.com/phasedb/phased/internal/pgquery"
+	"github.com/phasedb/phased/internal/sqlfile"
 )
 
 // checkIdents refuses names that the server would not keep as they are written.
-func (f *reader) checkIdents(s pgquery.Statement, asWritten bool) error {
+func checkIdents(s pgquery.Statement, asWritten bool) *refusal {
 	for _, id := range s.Names {
 		switch {
 		case id.Unicode && asWritten:
 		case id.Unicode:
-			return &plan.InputError{File: f.file, Line: id.Line, Statement: s.Index,
-				Problem: fmt.Sprintf(`the name U&"%s" is written with escapes`, id.Name), Way: "write its characters themselves"}
+			return &refusal{Line: id.Line, What: fmt.Sprintf(`the name U&"%s" is written with escapes`, id.Name), Way: "write its characters themselves"}
 		case len(id.Name) > plan.MaxNameBytes:
-			return &plan.InputError{File: f.file, Line: id.Line, Statement: s.Index,
-				Problem: fmt.Sprintf("the name %q has %d bytes, and PostgreSQL keeps %d without a word", id.Name, len(id.Name), plan.MaxNameBytes), Way: "shorten it"}
+			return &refusal{Line: id.Line, What: fmt.Sprintf("the name %q has %d bytes, and PostgreSQL keeps %d without a word", id.Name, len(id.Name), plan.MaxNameBytes), Way: "shorten it"}
 		}
 	}
 	return nil
 }
 
-// checkNames refuses a name that the file gives twice, or that is still in use
-// by an old side of the same file. Names with and without schema are not
-// compared: which schema is meant, the connection decides.
-func (f *reader) checkNames(stmts []plan.Statement) error {
-	given, left := map[string]plan.Statement{}, map[string]plan.Statement{}
-	for _, s := range stmts {
-		gives, leaves := namesOf(s.Change)
-		if leaves != "" {
-			if first, ok := left[leaves]; ok {
-				return f.twice(s, fmt.Sprintf("%s is renamed or dropped by %s already", leaves, other(s, first)), "say once what happens to it")
-			}
-			left[leaves] = s
-		}
-		if gives == "" {
-			continue
-		}
-		if first, ok := given[gives]; ok {
-			return f.twice(s, fmt.Sprintf("%s is made by %s already", gives, other(s, first)), "give one of them another name")
-		}
-		given[gives] = s
-	}
-	for _, s := range stmts {
-		gives, _ := namesOf(s.Change)
-		if gives == "" {
-			continue
-		}
-		if old, ok := left[gives]; ok {
-			return f.twice(s, fmt.Sprintf("%s is the old side of %s, which keeps the name until contract", gives, other(s, old)), "give the new one another name, or make it in a later file")
-		}
-	}
-	return nil
-}
-
-func other(s, of plan.Statement) string {
-	if s.Index == of.Index {
-		return "the same statement"
-	}
-	return fmt.Sprintf("statement %d", of.Index)
-}
-
-func (f *reader) twice(s plan.Statement, problem, way string) error {
-	return &plan.InputError{File: f.file, Line: s.Line, Statement: s.Index, Problem: problem, Way: way}
-}
-
-// namesOf returns the name that a change gives and the one that it takes away, in
-// words that are equal exactly for what shares a name on the server. Tables and
-// indexes share theirs.
-func namesOf(c plan.Change) (gives, leaves string) {
+// Names are those of a change. Tables and indexes share theirs.
+func (grammar) Names(c plan.Change) (gives, leaves sqlfile.Given) {
 	switch c := c.(type) {
 	case plan.RenameColumn:
-		return columnWords(c.Target(), c.To), columnWords(c.Target(), c.From)
+		return column(c.Target(), c.To), column(c.Target(), c.From)
 	case plan.AddColumn:
-		return columnWords(c.Target(), c.Column), ""
+		return column(c.Target(), c.Column), sqlfile.Given{}
 	case plan.DropColumn:
-		return "", columnWords(c.Target(), c.Column)
+		return sqlfile.Given{}, column(c.Target(), c.Column)
 	case plan.RenameTable:
-		return relationWords(c.Schema, c.To), relationWords(c.Schema, c.From)
+		return relation(c.Schema, c.To), relation(c.Schema, c.From)
 	case plan.CreateTable:
-		return relationWords(c.Schema, c.Name), ""
+		return relation(c.Schema, c.Name), sqlfile.Given{}
 	case plan.CreateIndex:
-		return relationWords(c.Schema, c.Name), ""
+		return relation(c.Schema, c.Name), sqlfile.Given{}
 	}
-	return "", ""
+	return sqlfile.Given{}, sqlfile.Given{}
 }
 
-func columnWords(t plan.Name, column string) string {
-	return "column " + showColumn(plan.ColumnName{Schema: t.Schema, Table: t.Name, Column: column})
+func column(t plan.Name, name string) sqlfile.Given {
+	words := "column " + sqlfile.ShowColumn(grammar{}, plan.ColumnName{Schema: t.Schema, Table: t.Name, Column: name})
+	return sqlfile.Given{Key: words, Words: words}
 }
 
-func relationWords(schema, name string) string {
-	return "relation " + show(pgquery.Relation{Schema: schema, Name: name})
+func relation(schema, name string) sqlfile.Given {
+	words := "relation " + sqlfile.ShowTable(grammar{}, plan.Name{Schema: schema, Name: name})
+	return sqlfile.Given{Key: words, Words: words}
 }
 
-// show writes a name for an error; quoted where its end would not be seen.
+// ShowName quotes what is not a small name.
+func (grammar) ShowName(s string) string { return showName(s) }
+
 func show(r pgquery.Relation) string {
-	if r.Schema == "" {
-		return showName(r.Name)
-	}
-	return showName(r.Schema) + "." + showName(r.Name)
-}
-
-func showColumn(c plan.ColumnName) string {
-	return show(pgquery.Relation{Schema: c.Schema, Name: c.Table}) + "." + showName(c.Column)
+	return sqlfile.ShowTable(grammar{}, plan.Name{Schema: r.Schema, Name: r.Name})
 }
 
 func showName(s string) string {

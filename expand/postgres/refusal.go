@@ -4,12 +4,13 @@ import (
 	"strings"
 
 	"github.com/phasedb/phased/internal/pgquery"
+	"github.com/phasedb/phased/internal/sqlfile"
 )
 
 // refusal is why a statement is not planned, and the way out.
-type refusal struct{ problem, way string }
+type refusal = sqlfile.Problem
 
-func refuse(problem, way string) *refusal { return &refusal{problem, way} }
+func refuse(problem, way string) *refusal { return &refusal{What: problem, Way: way} }
 
 const (
 	wayMark      = "put `-- phased:as-written reason=\"…\"` on the line before"

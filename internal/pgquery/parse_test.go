@@ -148,7 +148,7 @@ func FuzzScan(f *testing.F) {
 		if commentBetweenStrings(result.Tokens) {
 			return
 		}
-		d, _, err := plan.ParseDirectives("f.sql", sql)
+		d, _, err := plan.ParseDirectives(plan.DialectPostgres, "f.sql", sql)
 		if err == nil {
 			if got := len(d.Contracts) > 0; got != seen {
 				t.Errorf("%q: comment seen by plan %v, by the server's scanner %v", sql, got, seen)

@@ -1,27 +1,23 @@
-package plan
+package sqltext
 
-import (
-	"strings"
-)
+import "strings"
 
-// lineComment is one `--` comment.
-type lineComment struct {
-	offset, line int
-	text         string // behind the dashes, to the end of the line
+// Postgres reads PostgreSQL's SQL. It follows scan.l of the server with
+// standard_conforming_strings on, which is the default since 9.1.
+func Postgres(text string) *Text {
+	l := postgresLexer{text: text, line: 1}
+	l.scan()
+	l.found.Symbols = string(l.symbols)
+	return &l.found
 }
 
-// sqlLexer finds the line comments of PostgreSQL's SQL. It follows scan.l of the
-// server with standard_conforming_strings on, which is the default since 9.1.
-type sqlLexer struct {
+type postgresLexer struct {
 	text string
 	at   int
 	line int
 
-	open     string // what has no end, where the text ran out
-	openLine int
-	blocks   int        // block comments seen
-	symbol   func(byte) // told each byte outside of everything; may be nil
-
+	found   Text
+	symbols []byte
 	escapes continuation
 }
 
@@ -35,37 +31,37 @@ const (
 	continues
 )
 
-// comment returns the next line comment; false at the end of the text.
-func (l *sqlLexer) comment() (lineComment, bool) {
+func (l *postgresLexer) scan() {
 	for l.at < len(l.text) {
 		rest := l.text[l.at:]
 		switch c := rest[0]; {
 		case strings.HasPrefix(rest, "--"):
-			return l.lineComment(), true
+			l.lineComment() // a string may go on behind it
+			continue
 		case strings.HasPrefix(rest, "/*"):
-			l.blocks++
+			l.found.Blocks++
 			l.skip(l.at+blockEnd(rest), "a block comment")
 		case c == '\'':
 			escapes := l.escapes == continues
-			l.skip(quotedEnd(l.text, l.at, escapes), "a string")
+			l.skip(QuotedEnd(l.text, l.at, escapes), "a string")
 			l.escapes = continuesNot
 			if escapes {
 				l.escapes = continuesAfterNewline
 			}
 			continue
 		case c == '"':
-			l.skip(quotedEnd(l.text, l.at, false), "a quoted name")
+			l.skip(QuotedEnd(l.text, l.at, false), "a quoted name")
 		case c == '$':
 			l.dollar()
-		case isNameStart(c):
+		case PostgresNameStart(c):
 			end := l.at + 1
-			for end < len(l.text) && isNamePart(l.text[end]) {
+			for end < len(l.text) && PostgresNamePart(l.text[end]) {
 				end++
 			}
 			escapes := end == l.at+1 && (c == 'e' || c == 'E') && end < len(l.text) && l.text[end] == '\''
 			l.at = end
 			if escapes {
-				l.skip(quotedEnd(l.text, end, true), "a string")
+				l.skip(QuotedEnd(l.text, end, true), "a string")
 				l.escapes = continuesAfterNewline
 				continue
 			}
@@ -80,30 +76,27 @@ func (l *sqlLexer) comment() (lineComment, bool) {
 				l.at++
 				continue
 			}
-			if l.symbol != nil {
-				l.symbol(c)
-			}
+			l.symbols = append(l.symbols, c)
 			l.at++
 		}
 		l.escapes = continuesNot
 	}
-	return lineComment{}, false
 }
 
-func (l *sqlLexer) lineComment() lineComment {
+func (l *postgresLexer) lineComment() {
 	start := l.at
 	end := len(l.text)
 	if i := strings.IndexAny(l.text[start:], "\r\n"); i >= 0 {
 		end = start + i
 	}
 	l.at = end
-	return lineComment{offset: start, line: l.line, text: l.text[start+2 : end]}
+	l.found.Comments = append(l.found.Comments, Comment{Offset: start, Line: l.line, Text: l.text[start+2 : end]})
 }
 
 // skip moves to the end of something; what has none runs to the end of the text.
-func (l *sqlLexer) skip(end int, what string) {
+func (l *postgresLexer) skip(end int, what string) {
 	if end <= l.at {
-		l.open, l.openLine = what, l.line
+		l.found.Open, l.found.OpenLine = what, l.line
 		end = len(l.text)
 	}
 	l.line += strings.Count(l.text[l.at:end], "\n")
@@ -111,12 +104,12 @@ func (l *sqlLexer) skip(end int, what string) {
 }
 
 // dollar skips $tag$ … $tag$; a dollar sign that begins no quote stands for itself.
-func (l *sqlLexer) dollar() {
+func (l *postgresLexer) dollar() {
 	end := l.at + 1
-	for end < len(l.text) && l.text[end] != '$' && isNamePart(l.text[end]) {
+	for end < len(l.text) && l.text[end] != '$' && PostgresNamePart(l.text[end]) {
 		end++
 	}
-	tagged := end < len(l.text) && l.text[end] == '$' && (end == l.at+1 || isNameStart(l.text[l.at+1]))
+	tagged := end < len(l.text) && l.text[end] == '$' && (end == l.at+1 || PostgresNameStart(l.text[l.at+1]))
 	if !tagged {
 		l.at++
 		for l.at < len(l.text) && l.text[l.at] >= '0' && l.text[l.at] <= '9' {
@@ -131,24 +124,6 @@ func (l *sqlLexer) dollar() {
 		return
 	}
 	l.skip(end+1+i+len(tag), "a dollar quote")
-}
-
-// quotedEnd returns where the quoted text at i ends: its quote is doubled within
-// it, and with escapes set a backslash takes the next byte. -1: nowhere.
-func quotedEnd(s string, i int, escapes bool) int {
-	quote := s[i]
-	for i++; i < len(s); i++ {
-		switch {
-		case escapes && s[i] == '\\':
-			i++
-		case s[i] == quote:
-			if i+1 >= len(s) || s[i+1] != quote {
-				return i + 1
-			}
-			i++
-		}
-	}
-	return -1
 }
 
 // blockEnd returns where the block comment that s begins with ends; they nest. -1: nowhere.
@@ -172,13 +147,16 @@ func blockEnd(s string) int {
 	return -1
 }
 
-func isNameStart(c byte) bool {
+// PostgresNameStart reports whether a name without quotes may begin with a byte.
+func PostgresNameStart(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= 0x80
 }
 
-func isNamePart(c byte) bool { return isNameStart(c) || c >= '0' && c <= '9' || c == '$' }
+// PostgresNamePart reports whether a name without quotes may hold a byte.
+func PostgresNamePart(c byte) bool { return PostgresNameStart(c) || c >= '0' && c <= '9' || c == '$' }
 
-func foldName(s string) string {
+// PostgresFold is what the server makes of a name without quotes: A to Z become small.
+func PostgresFold(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
 			return r + 'a' - 'A'
