@@ -72,6 +72,7 @@ func (l *mysqlLexer) next() {
 		l.quoted(String, "a string")
 	case c == '`':
 		l.quoted(Name, "a quoted name")
+	case c == '$' && l.dollar():
 	case MySQLNamePart(c):
 		end := l.at + 1
 		for end < len(l.text) && MySQLNamePart(l.text[end]) {
@@ -85,6 +86,29 @@ func (l *mysqlLexer) next() {
 		l.symbols = append(l.symbols, c)
 		l.token(Symbol, l.at+1)
 	}
+}
+
+// dollar takes AS $tag$ … $tag$ for a string: so MySQL 9 quotes the body of a routine in
+// another language. Elsewhere a dollar sign is part of a name.
+func (l *mysqlLexer) dollar() bool {
+	n := len(l.found.Tokens)
+	if n == 0 || !strings.EqualFold(l.text[l.found.Tokens[n-1].Start:l.found.Tokens[n-1].End], "AS") {
+		return false
+	}
+	end := l.at + 1
+	for end < len(l.text) && l.text[end] != '$' && MySQLNamePart(l.text[end]) {
+		end++
+	}
+	if end == len(l.text) || l.text[end] != '$' {
+		return false
+	}
+	tag := l.text[l.at : end+1]
+	i := strings.Index(l.text[end+1:], tag)
+	if i < 0 {
+		return false
+	}
+	l.token(String, end+1+i+len(tag))
+	return true
 }
 
 // MySQLNamePart reports whether a name without quotes may hold a byte.
