@@ -95,17 +95,11 @@ func newContainer(ctx context.Context, cfg Config) (*containerBackend, error) {
 // ready returns the server's DSN once it accepts connections. The image's first start, which makes the data folder,
 // listens on a socket only: whoever answers on the port is the final server.
 func (b *containerBackend) ready(ctx context.Context) (string, error) {
-	host, err := b.c.Host(ctx)
-	if err != nil {
-		return "", err
-	}
-	port, err := b.c.MappedPort(ctx, b.port)
-	if err != nil {
-		return "", err
-	}
-	dsn := b.product.imageDSN(host, port.Port(), b.password)
 	for {
-		err := ping(ctx, b.product, dsn)
+		dsn, err := b.dsn(ctx)
+		if err == nil {
+			err = ping(ctx, b.product, dsn)
+		}
 		if err == nil {
 			return dsn, nil
 		}
@@ -118,6 +112,19 @@ func (b *containerBackend) ready(ctx context.Context) (string, error) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// dsn is an error for a container that has ended: it has no ports any more.
+func (b *containerBackend) dsn(ctx context.Context) (string, error) {
+	host, err := b.c.Host(ctx)
+	if err != nil {
+		return "", err
+	}
+	port, err := b.c.MappedPort(ctx, b.port)
+	if err != nil {
+		return "", err
+	}
+	return b.product.imageDSN(host, port.Port(), b.password), nil
 }
 
 func ping(ctx context.Context, p product, dsn string) error {

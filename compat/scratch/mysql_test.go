@@ -151,8 +151,7 @@ func TestLocksOfMySQLCanBeRead(t *testing.T) {
 func TestDropEndsWhoHoldsTheDatabase(t *testing.T) {
 	t.Parallel()
 	eachMySQL(t, func(t *testing.T, d plan.Dialect) {
-		s := own(t, d, nil)
-		db, other := database(t, s), database(t, s)
+		db, other := On(t, d), On(t, d)
 		if _, err := db.DB.Exec(`CREATE TABLE t (i int PRIMARY KEY)`); err != nil {
 			t.Fatal(err)
 		}

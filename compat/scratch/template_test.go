@@ -123,9 +123,9 @@ func TestServersFromATemplateDiffer(t *testing.T) {
 		return
 	}
 	seen := map[string]bool{}
-	for range 2 {
+	for _, db := range []*Database{MySQL(t), database(t, own(t, plan.DialectMySQL, nil))} {
 		var id string
-		if err := database(t, own(t, plan.DialectMySQL, nil)).DB.QueryRow(`SELECT @@server_uuid`).Scan(&id); err != nil {
+		if err := db.DB.QueryRow(`SELECT @@server_uuid`).Scan(&id); err != nil {
 			t.Fatal(err)
 		}
 		if seen[id] {
