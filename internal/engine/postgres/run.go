@@ -106,10 +106,16 @@ func claimStep(r engine.StepRun) string {
 	return do(body.String())
 }
 
-// recordSQL records that a step is done, and the state that comes with it.
+// recordSQL records that a step is done, and the state that comes with it. What an
+// earlier try has recorded, whose answer was lost, is not recorded again.
 func recordSQL(r engine.StepRun) []string {
-	out := []string{fmt.Sprintf("UPDATE phased.step SET done = true, done_at = clock_timestamp(), attempts = attempts + 1, error = '' WHERE migration = %s AND n = %d", literal(r.Migration), r.N),
-		event(r.Migration, "step", r.Step.Title)}
+	var out []string
+	if r.State != "" {
+		out = append(out, do(lockMigration(r.Migration)))
+	}
+	out = append(out, fmt.Sprintf(`WITH newly AS (
+  UPDATE phased.step SET done = true, done_at = clock_timestamp(), attempts = attempts + 1, error = '' WHERE migration = %[1]s AND n = %[2]d AND NOT done RETURNING migration)
+INSERT INTO phased.event (migration, what, detail) SELECT migration, 'step', %[3]s FROM newly`, literal(r.Migration), r.N, literal(r.Step.Title)))
 	if r.State != "" {
 		out = append(out, markSQL(r.Migration, r.State, r.Reason)...)
 	}

@@ -225,3 +225,22 @@ func TestHoldersNamesPreparedTransactions(t *testing.T) {
 		t.Errorf("%+v, %v", held, err)
 	}
 }
+
+// The answer to a step's commit is lost, the next try finds it done and records it: the
+// log says once what happened once.
+func TestWhatIsRecordedIsNotRecordedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `CREATE TABLE users (id int)`)
+	token := w.lease("a")
+	p := w.begin(token, "0001", inTx(`ALTER TABLE public.users ADD COLUMN n int`))
+	r := stepRun(token, p, 0)
+	r.State, r.Reason = engine.StateComplete, "because"
+	w.must(w.eng.Run(t.Context(), r))
+	before := w.dump()
+	w.must(w.eng.Record(t.Context(), r))
+	w.must(w.eng.Run(t.Context(), r))
+	w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateComplete, "because"))
+	is(w, "state", w.dump(), before)
+	w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateComplete, "for another reason"))
+	is(w, "events", get[string](w, `SELECT string_agg(what || ':' || detail, ', ' ORDER BY id) FROM phased.event`), "expanding:, step:do it, complete:because, complete:for another reason")
+}

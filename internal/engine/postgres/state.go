@@ -148,6 +148,9 @@ func insertPlan(p *plan.Plan, s engine.State, done bool) ([]string, error) {
 
 // markSQL sets a migration's state. Where it has that state already the clocks go on:
 // a soak does not begin anew because a step was recorded twice.
+//
+// Marked so already, for the same reason, it leaves no second event: the answer to an
+// earlier try may have been lost. The caller has locked the migration's row.
 func markSQL(name string, s engine.State, reason string) []string {
 	var out []string
 	if s == engine.StateRollingBack {
@@ -155,10 +158,11 @@ func markSQL(name string, s engine.State, reason string) []string {
 		// migration: a chunk locks them in this order too.
 		out = append(out, fmt.Sprintf("UPDATE phased.fill SET state = 'cancelled', token = token + 1, lease_until = '-infinity' WHERE migration = %s", literal(name)))
 	}
-	return append(out, fmt.Sprintf(`UPDATE phased.migration SET state = %[2]s, reason = %[3]s,
+	return append(out, fmt.Sprintf("INSERT INTO phased.event (migration, what, detail) SELECT name, %[2]s, %[3]s FROM phased.migration WHERE name = %[1]s AND (state <> %[2]s OR reason <> %[3]s)",
+		literal(name), literal(string(s)), literal(reason)), fmt.Sprintf(`UPDATE phased.migration SET state = %[2]s, reason = %[3]s,
   state_at = CASE WHEN state = %[2]s THEN state_at ELSE clock_timestamp() END,
   hidden_at = CASE WHEN %[2]s = 'hidden' THEN CASE WHEN state = 'hidden' THEN hidden_at ELSE clock_timestamp() END WHEN %[2]s = 'rolled-back' THEN NULL ELSE hidden_at END
-WHERE name = %[1]s`, literal(name), literal(string(s)), literal(reason)), event(name, string(s), reason))
+WHERE name = %[1]s`, literal(name), literal(string(s)), literal(reason)))
 }
 
 // Mark sets a migration's state where it is in one of from.
