@@ -1,12 +1,10 @@
 package mysql
 
 import (
-	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -53,25 +51,39 @@ var tens = []string{"CREATE TABLE t (id int PRIMARY KEY, old varchar(100))", "IN
 // expands it with a column "new" of the same type.
 func newFilling(t *testing.T, d plan.Dialect, setup []string, key []string, change func(*plan.Link)) *filling {
 	t.Helper()
+	f := newDatabase(t, d)
+	f.expand(setup, key, change)
+	return f
+}
+
+// newDatabase is a database with the state tables, and nothing to fill yet.
+func newDatabase(t *testing.T, d plan.Dialect) *filling {
+	t.Helper()
 	s := scratch.On(t, d)
 	f := &filling{Engine: New(s.DB, d, nil), t: t, db: s.DB, dsn: s.DSN}
+	if err := f.Bootstrap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// expand is what newFilling does; it may be done again, with another table.
+func (f *filling) expand(setup []string, key []string, change func(*plan.Link)) {
+	f.t.Helper()
+	f.exec("DROP TABLE IF EXISTS t", "DELETE FROM phased_fill", "DELETE FROM phased_poison", "DELETE FROM phased_migration")
 	f.link = plan.Link{ID: "m/1", Migration: "m", Table: "t", Old: "old", New: "new", Hidden: "old~hidden", Type: "varchar(100)", OldType: "varchar(100)"}
 	if change != nil {
 		change(&f.link)
-	}
-	if err := f.Bootstrap(t.Context()); err != nil {
-		t.Fatal(err)
 	}
 	f.exec(setup...)
 	f.exec("ALTER TABLE t ADD COLUMN " + ident(f.link.New) + " " + f.link.Type)
 	f.exec(f.Compose("", "t", []plan.Link{f.link})...)
 	spec, err := json.Marshal(plan.Fill{Link: f.link, Key: key, Table: "t"})
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	f.exec("INSERT INTO phased_migration (name, checksum, state, fills, reason, created_at, state_at) VALUES ('m', 'x', 'expanded', 1, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))",
 		"INSERT INTO phased_fill (id, migration, spec, last_error) VALUES ('m/1', 'm', "+literal(string(spec))+", '')")
-	return f
 }
 
 func (f *filling) exec(statements ...string) {
@@ -179,190 +191,189 @@ func foreign(cfg *driver.Config) {
 	}
 }
 
-// reads counts what the statements read through handlers: index entries and rows.
-func (f *filling) reads(statements ...string) (n int64) {
-	f.t.Helper()
-	err := f.Engine.with(f.t.Context(), pinned{}, func(c *sql.Conn) error {
-		count := func() (n int64, err error) {
-			rows, err := c.QueryContext(f.t.Context(), "SHOW SESSION STATUS WHERE Variable_name IN ('Handler_read_first', 'Handler_read_key', 'Handler_read_last', 'Handler_read_next', 'Handler_read_prev', 'Handler_read_rnd')")
-			if err != nil {
-				return 0, err
+func TestFence(t *testing.T) {
+	families(t, func(t *testing.T, d plan.Dialect) {
+		f := newFilling(t, d, tens, []string{"id"}, nil)
+		fill, token := f.start("w")
+		r := f.next(fill, 4)
+		for _, c := range []struct{ name, do, undo string }{
+			{"stale token", "UPDATE phased_fill SET token = token + 1", "UPDATE phased_fill SET token = token - 1"},
+			{"paused", "UPDATE phased_migration SET paused = 1", "UPDATE phased_migration SET paused = 0"},
+			{"cancelled", "UPDATE phased_fill SET state = 'cancelled'", "UPDATE phased_fill SET state = 'running'"},
+			{"rolling back", "UPDATE phased_migration SET state = 'rolling-back'", "UPDATE phased_migration SET state = 'backfilling'"},
+			{"moved on", `UPDATE phased_fill SET at_key = '["2"]'`, "UPDATE phased_fill SET at_key = NULL"},
+		} {
+			f.exec(c.do)
+			if _, err := f.Write(t.Context(), fill, token, *r, time.Minute); !errors.Is(err, engine.ErrLeaseLost) {
+				t.Errorf("%s: write: %v, want ErrLeaseLost", c.name, err)
 			}
-			defer rows.Close()
-			for rows.Next() {
-				var name string
-				var one int64
-				if err := rows.Scan(&name, &one); err != nil {
-					return 0, err
-				}
-				n += one
+			if err := f.Skip(t.Context(), fill, token, *r, "x"); !errors.Is(err, engine.ErrLeaseLost) {
+				t.Errorf("%s: skip: %v, want ErrLeaseLost", c.name, err)
 			}
-			return n, rows.Err()
+			f.exec(c.undo)
 		}
-		for _, s := range statements {
-			before, err := count()
-			if err != nil {
-				return err
+		f.exec("UPDATE phased_fill SET token = token + 1")
+		f.refused("stale token", fill, token)
+		f.exec("UPDATE phased_fill SET token = token - 1, state = 'walked'", "UPDATE phased_migration SET paused = 1")
+		for what, err := range map[string]error{
+			"repeat":   f.Repeat(t.Context(), "m/1", token),
+			"verified": f.Verified(t.Context(), "m/1", token, 0),
+			"mend":     f.Mend(t.Context(), fill, token, []string{"1"}, time.Minute),
+		} {
+			if !errors.Is(err, engine.ErrLeaseLost) {
+				t.Errorf("paused: %s: %v, want ErrLeaseLost", what, err)
 			}
-			if _, err := c.ExecContext(f.t.Context(), s); err != nil {
-				return fmt.Errorf("%w\n%s", err, s)
-			}
-			after, err := count()
-			if err != nil {
-				return err
-			}
-			n += after - before
 		}
-		return nil
+		f.exec("UPDATE phased_fill SET state = 'running'", "UPDATE phased_migration SET paused = 0")
+		if n := ask[int](f, "SELECT COUNT(new) + (SELECT COUNT(*) FROM phased_poison) FROM t"); n != 0 {
+			t.Errorf("%d rows were changed by those who must not", n)
+		}
+		if got := ask[string](f, "SELECT CONCAT(state, ' ', COALESCE(at_key, 'nil'), ' ', last_error) FROM phased_fill"); got != "running nil " {
+			t.Errorf("the fill is %s", got)
+		}
+		f.exec("DELETE FROM phased_fill", "DELETE FROM phased_migration")
+		f.refused("forgotten", fill, token)
 	})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return n
 }
 
-// members are those of a set.
-func members(n int) string {
-	var out []string
-	for i := range n {
-		out = append(out, fmt.Sprintf("'s%d'", i))
-	}
-	return strings.Join(out, ",")
-}
-
-const mixedCase = `CONCAT(IF(i % 2 = 0, 'A', 'a'), CHAR(97 + i % 26 USING utf8mb4), i)`
-
-func TestWalkEveryKeyType(t *testing.T) {
-	for _, c := range []struct {
-		name, types, values string // separated by ";", with i from 1 to 100
-		index               string // of the key; "": plain
-		only                plan.Dialect
-		rows                int64 // 0: 100
-	}{
-		{name: "tinyint", types: "tinyint", values: "i - 50"},
-		{name: "int unsigned zerofill", types: "int unsigned zerofill", values: "i * 41943040"},
-		{name: "bigint", types: "bigint", values: "(i - 50) * 100000000000000007"},
-		{name: "bigint unsigned", types: "bigint unsigned", values: "18446744073709551615 - (i - 1) * 2"},
-		{name: "decimal", types: "decimal(65,30)", values: "(i - 50) * 12345678901234567890123456789.000000000000000000000000000001"},
-		{name: "decimal without fraction", types: "decimal(40,0)", values: "(i - 50) * 1234567890123456789012345678"},
-		{name: "float", types: "float", values: "(i - 50) / 7e10"},
-		{name: "float with decimals", types: "float(9,3)", values: "(i - 50) / 7e0"},
-		{name: "double", types: "double", values: "(i - 50) / 7e0 * POW(10, i - 50)"},
-		{name: "bit", types: "bit(64)", values: "18446744073709551615 - (i - 1) * 2"},
-		{name: "bit small", types: "bit(7)", values: "i"},
-		{name: "year", types: "year", values: "IF(i = 1, 0, 1900 + i)"},
-		{name: "enum", types: "enum('sad','ok','it''s so, so','a')", values: "i", rows: 4},
-		{name: "set", types: "set('a','b','c','d','e','f','g')", values: "i"},
-		{name: "set of 53", types: "set(" + members(53) + ")", values: "9007199254740991 - (i - 1) * 2"},
-		{name: "varchar", types: "varchar(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", values: `CONCAT(LEFT(SHA2(i, 256), 32), '''\\" ; ', CHAR(0, 10, 26 USING utf8mb4), '🐘')`},
-		{name: "varchar that looks like bytes", types: "varchar(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", values: `CONCAT('0x', LEFT(SHA2(i, 256), 32), 'Ä')`},
-		{name: "varchar general_ci", types: "varchar(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", values: mixedCase},
-		{name: "varchar unicode_ci", types: "varchar(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", values: mixedCase},
-		{name: "varchar 0900", types: "varchar(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci", values: "CONCAT(" + mixedCase + ", ' ')", only: plan.DialectMySQL},
-		{name: "varchar 0900 as_cs", types: "varchar(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_as_cs", values: mixedCase, only: plan.DialectMySQL},
-		{name: "varchar uca1400", types: "varchar(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_ai_ci", values: mixedCase, only: plan.DialectMariaDB},
-		{name: "varchar nopad", types: "varchar(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin", values: "CONCAT('x', REPEAT(' ', i))", only: plan.DialectMariaDB, rows: 70},
-		{name: "char", types: "char(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", values: mixedCase},
-		{name: "char nopad", types: "char(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin", values: mixedCase, only: plan.DialectMariaDB},
-		{name: "char 0900", types: "char(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci", values: mixedCase, only: plan.DialectMySQL},
-		{name: "utf8mb3", types: "varchar(80) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci", values: "CONCAT(" + mixedCase + ", 'ü')"},
-		{name: "latin1", types: "varchar(80) CHARACTER SET latin1 COLLATE latin1_swedish_ci", values: "CONCAT(" + mixedCase + ", 'ü')"},
-		{name: "latin1 every byte", types: "varchar(80) CHARACTER SET latin1 COLLATE latin1_bin", values: "UNHEX(HEX(155 + i))"},
-		{name: "latin1_german2_ci", types: "varchar(80) CHARACTER SET latin1 COLLATE latin1_german2_ci", values: "CONCAT(" + mixedCase + ", 'ß')"},
-		{name: "ascii", types: "varchar(80) CHARACTER SET ascii COLLATE ascii_general_ci", values: mixedCase},
-		{name: "cp932", types: "varchar(80) CHARACTER SET cp932 COLLATE cp932_japanese_ci", values: "CONCAT(UNHEX(HEX(60736 + 64 + i % 62)), i)"}, // 0xED40…: characters with two codes
-		{name: "gbk", types: "varchar(80) CHARACTER SET gbk COLLATE gbk_chinese_ci", values: "CONCAT('好', i)"},
-		{name: "utf16", types: "varchar(80) CHARACTER SET utf16 COLLATE utf16_general_ci", values: "CONCAT('好🐘', i)"},
-		{name: "ucs2 czech", types: "varchar(80) CHARACTER SET ucs2 COLLATE ucs2_czech_ci", values: "CONCAT('ch', i)"},
-		{name: "text of bytes", types: "varchar(80) CHARACTER SET binary", values: "LEFT(SHA2(i, 256), 32)"},
-		{name: "binary", types: "binary(16)", values: "UNHEX(LEFT(SHA2(i, 256), 32))"},
-		{name: "binary shorter", types: "binary(20)", values: "UNHEX(LEFT(SHA2(i, 256), 32))"},
-		{name: "varbinary", types: "varbinary(40)", values: "CONCAT(UNHEX(LEFT(SHA2(i, 256), 32)), CHAR(0))"},
-		{name: "date", types: "date", values: "IF(i = 1, '0000-00-00', IF(i = 2, '2024-02-31', '2024-01-01' + INTERVAL i DAY))"},
-		{name: "datetime", types: "datetime(6)", values: "IF(i = 1, '0000-00-00', '2024-03-10 05:59:59.999990' + INTERVAL i * 37000001 MICROSECOND)"},
-		{name: "timestamp", types: "timestamp(6)", values: "IF(i = 1, '0000-00-00', '2024-03-31 00:00:00.999990' + INTERVAL i * 37000001 MICROSECOND)"},
-		{name: "time", types: "time(6)", values: "SEC_TO_TIME((i - 50) * 60000.000001)"},
-		{name: "uuid", types: "uuid", values: "CONCAT(LEFT(SHA2(i, 256), 12), '4000', '8000', RIGHT(SHA2(i, 256), 12))", only: plan.DialectMariaDB},
-		{name: "inet6", types: "inet6", values: "CONCAT('fe80::', HEX(i * 600))", only: plan.DialectMariaDB},
-		{name: "inet4", types: "inet4", values: "CONCAT('10.0.', i, '.1')", only: plan.DialectMariaDB},
-		{name: "descending", types: "int", values: "i", index: "`K \"``0` DESC"},
-		{name: "two columns", types: "int;binary(16)", values: "i % 3;UNHEX(LEFT(SHA2(i, 256), 32))"},
-		{name: "three columns", types: "varchar(10);date;bigint", values: "CONCAT('t', i % 2);'2024-01-01' + INTERVAL i % 5 DAY;i"},
-		{name: "three columns up and down", types: "varchar(10);date;bigint", values: "CONCAT('t', i % 2);'2024-01-01' + INTERVAL i % 5 DAY;i", index: "`K \"``0` DESC, `K \"``1`, `K \"``2` DESC"},
-		{name: "equal words before bigint", types: "varchar(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;bigint", values: "CASE WHEN i = 100 THEN 'BOB ' WHEN i % 3 = 0 THEN 'Bob' WHEN i % 3 = 1 THEN 'bob' ELSE 'ann' END;i"},
-		{name: "equal zeros before bigint", types: "double;bigint", values: "CASE WHEN i % 3 = 0 THEN 0e0 WHEN i % 3 = 1 THEN -0e0 ELSE 1 END;i"},
-		{name: "equal latin1 words before bigint", types: "char(10) CHARACTER SET latin1 COLLATE latin1_german2_ci;bigint", values: "CASE WHEN i % 3 = 0 THEN 'Straße' WHEN i % 3 = 1 THEN 'STRASSE' ELSE 'straße' END;i"},
+// refused checks that nothing of a fill may be changed with this token.
+func (f *filling) refused(why string, fill *engine.Fill, token int64) {
+	f.t.Helper()
+	ctx := f.t.Context()
+	_, started := f.Start(ctx, "m/1", token)
+	for what, err := range map[string]error{
+		"start":    started,
+		"walked":   f.Walked(ctx, "m/1", token),
+		"repeat":   f.Repeat(ctx, "m/1", token),
+		"verified": f.Verified(ctx, "m/1", token, 0),
+		"note":     f.Note(ctx, "m/1", token, "x"),
+		"mend":     f.Mend(ctx, fill, token, []string{"1"}, time.Minute),
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			families(t, func(t *testing.T, d plan.Dialect) {
-				if c.only != "" && c.only != d {
-					return
-				}
-				rows := c.rows
-				if rows == 0 {
-					rows = 100
-				}
-				var cols, defs []string
-				for i, typ := range strings.Split(c.types, ";") {
-					name := fmt.Sprintf("K \"`%d", i)
-					cols, defs = append(cols, name), append(defs, ident(name)+" "+typ+" NOT NULL")
-				}
-				index := c.index
-				if index == "" {
-					index = idents(cols)
-				}
-				f := newFilling(t, d, []string{fmt.Sprintf("CREATE TABLE t (%s, old varchar(100), PRIMARY KEY (%s)) ENGINE = InnoDB", strings.Join(defs, ", "), index),
-					fmt.Sprintf("INSERT INTO t (%s, old) %s SELECT %s, CONCAT('v', i) FROM s WHERE i <= %d", idents(cols), hundred, strings.ReplaceAll(c.values, ";", ", "), rows)}, cols, nil)
-				fill, token := f.start("w")
-				if fill.Estimate != rows {
-					t.Errorf("estimate %d, want %d", fill.Estimate, rows)
-				}
-				one, other := f.Engine, f.pool(foreign)
-				var chunks int
-				var seen int64
-				for last := false; !last; chunks++ {
-					r, err := one.Next(t.Context(), fill, fill.Cursor, 7)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if r == nil {
-						break
-					}
-					k := fill.Walk.(*keyset)
-					if n := f.reads(k.selectAll(r.From, r.To)...); n > r.Rows+2*int64(len(k.pieces(r.From, r.To))) {
-						t.Errorf("%d entries read for the %d rows of a chunk: %v", n, r.Rows, k.pieces(r.From, r.To))
-					}
-					if _, err := other.Write(t.Context(), fill, token, *r, time.Minute); err != nil {
-						t.Fatal(err)
-					}
-					one, other = other, one
-					seen, last = seen+r.Rows, r.Last
-				}
-				if want := int((rows + 6) / 7); chunks != want || seen != rows {
-					t.Errorf("%d chunks of %d rows together, want %d of %d", chunks, seen, want, rows)
-				}
-				if fill.Filled != rows || fill.Seen != rows || fill.Chunks != int64(chunks) {
-					t.Errorf("recorded: filled %d, seen %d, chunks %d; want %d, %[4]d, %d", fill.Filled, fill.Seen, fill.Chunks, rows, chunks)
-				}
-				if n := f.outOfStep(); n != 0 {
-					t.Errorf("%d rows out of step", n)
-				}
-				if n := ask[int64](f, "SELECT COUNT(*) FROM t WHERE new = old"); n != rows {
-					t.Errorf("%d rows filled, want %d", n, rows)
-				}
-				t.Logf("last key %s", engine.KeyText(fill.Upper))
-			})
-		})
+		if !errors.Is(err, engine.ErrLeaseLost) {
+			f.t.Errorf("%s: %s: %v, want ErrLeaseLost", why, what, err)
+		}
 	}
 }
 
-// selectAll reads the rows of a range.
-func (k *keyset) selectAll(from, to []string) (out []string) {
-	for _, piece := range k.pieces(from, to) {
-		out = append(out, "SELECT COUNT(old) FROM "+k.from()+" WHERE "+piece)
-	}
-	return out
+func TestClaim(t *testing.T) {
+	families(t, func(t *testing.T, d plan.Dialect) {
+		f := newFilling(t, d, tens, []string{"id"}, nil)
+		claim := func(worker string, want int64) {
+			t.Helper()
+			got, err := f.Claim(t.Context(), "m/1", worker, time.Hour)
+			if err != nil || got != want {
+				t.Errorf("claim for %s: token %d, %v; want %d", worker, got, err, want)
+			}
+		}
+		claim("a", 1)
+		claim("a", 1)
+		claim("b", 0)
+		f.exec("UPDATE phased_fill SET lease_until = UTC_TIMESTAMP(6)")
+		claim("b", 2)
+		claim("a", 0)
+		if err := f.Unclaim(t.Context(), "m/1", 1); err != nil { // not a's any more
+			t.Fatal(err)
+		}
+		claim("a", 0)
+		if err := f.Unclaim(t.Context(), "m/1", 2); err != nil {
+			t.Fatal(err)
+		}
+		claim("a", 3)
+		f.exec("UPDATE phased_migration SET paused = 1")
+		claim("a", 0)
+		f.exec("UPDATE phased_migration SET paused = 0, state = 'expanding'")
+		claim("a", 0)
+		f.exec("UPDATE phased_migration SET state = 'backfilling'", "UPDATE phased_fill SET state = 'complete'")
+		claim("a", 0)
+		f.exec("UPDATE phased_fill SET state = 'walked'")
+		claim("a", 3)
+		fills, err := f.pool(foreign).Fills(t.Context())
+		if err != nil || len(fills) != 1 {
+			t.Fatalf("%v, %v", fills, err)
+		}
+		if g := fills[0]; !g.Claimed || g.Worker != "a" || g.State != engine.FillWalked || g.Life != engine.StateBackfilling || g.Spec.Key[0] != "id" {
+			t.Errorf("fill reads %+v", g)
+		}
+		if token, err := f.Claim(t.Context(), "m/2", "a", time.Hour); token != 0 || err != nil {
+			t.Errorf("claim of what is not there: %d, %v", token, err)
+		}
+	})
 }
 
-var _ = context.Background
-var _ = errors.Is
+func TestFillsWithoutState(t *testing.T) {
+	families(t, func(t *testing.T, d plan.Dialect) {
+		e := New(scratch.On(t, d).DB, d, nil)
+		if _, err := e.Fills(t.Context()); !errors.Is(err, engine.ErrNoState) {
+			t.Errorf("got %v, want ErrNoState", err)
+		}
+	})
+}
+
+// The walk ends where the table ended when it began, and starts once.
+func TestStart(t *testing.T) {
+	families(t, func(t *testing.T, d plan.Dialect) {
+		f := newFilling(t, d, tens, []string{"id"}, nil)
+		f.start("w")
+		f.exec("INSERT INTO t VALUES (11, 'w', NULL)")
+		fill, token := f.start("w")
+		if fmt.Sprint(fill.Upper, fill.Estimate) != "[10] 10" || fill.State != engine.FillRunning {
+			t.Errorf("started with upper %v, estimate %d, state %s", fill.Upper, fill.Estimate, fill.State)
+		}
+		if ago := time.Since(fill.Started); ago < -time.Minute || ago > 5*time.Minute {
+			t.Errorf("started at %s", fill.Started)
+		}
+		if got := ask[string](f, "SELECT CONCAT(state, ' ', (SELECT COUNT(*) FROM phased_event WHERE migration = 'm' AND what = 'backfilling')) FROM phased_migration"); got != "backfilling 1" {
+			t.Errorf("migration is %s", got)
+		}
+		f.walk(fill, token, 3)
+		if fill.Seen != 10 || fmt.Sprint(fill.Cursor) != "[10]" || fill.Elapsed <= 0 {
+			t.Errorf("seen %d, cursor %v, in %s", fill.Seen, fill.Cursor, fill.Elapsed)
+		}
+	})
+}
+
+// A table that is not small is estimated, by what is known now.
+func TestEstimate(t *testing.T) {
+	families(t, func(t *testing.T, d plan.Dialect) {
+		f := newFilling(t, d, []string{"CREATE TABLE t (id int PRIMARY KEY, old varchar(100))",
+			"INSERT INTO t " + hundred + " SELECT a.i * 10000 + b.i * 100 + c.i, 'v' FROM s a, s b, s c WHERE c.i <= 20"}, []string{"id"}, nil)
+		f.exec("ANALYZE TABLE t")
+		if d == plan.DialectMySQL { // who has asked once is told the same for a day
+			ask[int64](f, "SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 't'")
+		}
+		fill, _ := f.start("w")
+		if fill.Estimate < 150000 || fill.Estimate > 250000 {
+			t.Errorf("200000 rows are estimated as %d", fill.Estimate)
+		}
+	})
+}
+
+func TestEmptyTable(t *testing.T) {
+	families(t, func(t *testing.T, d plan.Dialect) {
+		f := newFilling(t, d, tens[:1], []string{"id"}, nil)
+		fill, token := f.start("w")
+		f.exec("INSERT INTO t VALUES (1, 'late', NULL)")
+		if chunks, _ := f.walk(fill, token, 3); chunks != 0 || fill.Upper != nil {
+			t.Errorf("%d chunks, upper %v", chunks, fill.Upper)
+		}
+		if n := f.outOfStep(); n != 0 {
+			t.Errorf("%d rows out of step", n)
+		}
+	})
+}
+
+func TestPartitionedTable(t *testing.T) {
+	families(t, func(t *testing.T, d plan.Dialect) {
+		f := newFilling(t, d, []string{`CREATE TABLE t (id int, day date, old varchar(100), PRIMARY KEY (id, day)) PARTITION BY RANGE COLUMNS (day)
+			(PARTITION t1 VALUES LESS THAN ('2024-02-01'), PARTITION t2 VALUES LESS THAN (MAXVALUE))`,
+			"INSERT INTO t " + hundred + " SELECT i, '2024-01-01' + INTERVAL i DAY, CONCAT('v', i) FROM s"}, []string{"id", "day"}, nil)
+		fill, token := f.start("w")
+		if n := f.outOfStep(); n != 100 || fill.Estimate != 100 {
+			t.Errorf("%d rows out of step before, %d estimated", n, fill.Estimate)
+		}
+		f.walk(fill, token, 9)
+		if n := f.outOfStep(); n != 0 || fill.Filled != 100 {
+			t.Errorf("%d rows out of step, %d filled", n, fill.Filled)
+		}
+	})
+}

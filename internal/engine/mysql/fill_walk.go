@@ -119,15 +119,23 @@ func (e *Engine) Next(ctx context.Context, f *engine.Fill, from []string, limit 
 	r := &engine.Range{From: from}
 	err = e.with(ctx, pinned{limit: readTimeout}, func(c *sql.Conn) error {
 		for _, piece := range k.pieces(from, f.Upper) {
-			var n int64
-			to, err := k.scan(c.QueryRowContext(ctx, k.nextSQL(piece, int64(limit)-r.Rows, from, f.Upper)), &n, from, f.Upper)
+			left := int64(limit) - r.Rows
+			to, err := k.scan(c.QueryRowContext(ctx, k.nthSQL(piece, left, from, f.Upper)), nil, from, f.Upper)
 			if err != nil {
+				return err
+			}
+			if to != nil {
+				r.To, r.Rows = to, int64(limit)
+				return nil
+			}
+			var n int64
+			if to, err = k.scan(c.QueryRowContext(ctx, k.tailSQL(piece, left, from, f.Upper)), &n, from, f.Upper); err != nil {
 				return err
 			}
 			if to != nil {
 				r.To, r.Rows = to, r.Rows+n
 			}
-			if r.Rows >= int64(limit) {
+			if r.Rows >= int64(limit) { // it has grown meanwhile
 				return nil
 			}
 		}
@@ -162,9 +170,16 @@ func (k *keyset) lastSQL() string {
 	return fmt.Sprintf("SELECT /* phased */ %s FROM %s ORDER BY %s LIMIT 1", k.texts(rowAlias), k.from(), k.order(rowAlias, true))
 }
 
-// nextSQL reads the limit-th key of a piece, or its last one, and how many there are up
-// to it. The bounds are told apart from others by their value.
-func (k *keyset) nextSQL(piece string, limit int64, bounds ...[]string) string {
+// nthSQL reads the n-th key of a piece. Keys equal to a bound's, column by column, are
+// told by their value.
+func (k *keyset) nthSQL(piece string, n int64, bounds ...[]string) string {
+	return fmt.Sprintf("SELECT /* phased */ %s FROM %s WHERE %s ORDER BY %s LIMIT 1 OFFSET %d",
+		k.texts(rowAlias, bounds...), k.from(), piece, k.order(rowAlias, false), n-1)
+}
+
+// tailSQL reads the last key of a piece that has fewer, and how many there are, in one
+// snapshot. To count them costs more than to step over them.
+func (k *keyset) tailSQL(piece string, limit int64, bounds ...[]string) string {
 	const cut = "phased cut"
 	var names []string
 	for _, c := range k.cols {
