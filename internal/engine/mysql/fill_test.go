@@ -71,11 +71,13 @@ func newDatabase(t *testing.T, d plan.Dialect) *filling {
 func (f *filling) expand(setup []string, key []string, change func(*plan.Link)) {
 	f.t.Helper()
 	f.exec("DROP TABLE IF EXISTS t", "DELETE FROM phased_fill", "DELETE FROM phased_poison", "DELETE FROM phased_migration")
-	f.link = plan.Link{ID: "m/1", Migration: "m", Table: "t", Old: "old", New: "new", Hidden: "old~hidden", Type: "varchar(100)", OldType: "varchar(100)"}
+	const text = "varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+	f.link = plan.Link{ID: "m/1", Migration: "m", Table: "t", Old: "old", New: "new", Hidden: "old~hidden", Type: text, OldType: text}
 	if change != nil {
 		change(&f.link)
 	}
 	f.exec(setup...)
+	f.exec("ALTER TABLE t MODIFY old " + f.link.OldType)
 	f.exec("ALTER TABLE t ADD COLUMN " + ident(f.link.New) + " " + f.link.Type)
 	f.exec(f.Compose("", "t", []plan.Link{f.link})...)
 	spec, err := json.Marshal(plan.Fill{Link: f.link, Key: key, Table: "t"})
