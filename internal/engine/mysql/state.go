@@ -231,9 +231,16 @@ func mark(ctx context.Context, c querier, name string, s engine.State, reason st
 	return event(ctx, c, name, string(s), reason)
 }
 
-// lockMigration locks a migration and gives its fills and state. The fills come first,
-// by their key: a chunk in flight locks them in this order.
+// lockMigration locks a migration and gives its fills and state. The migration comes
+// first, then its fills by their key: a chunk in flight locks them in this order.
 func lockMigration(ctx context.Context, c querier, name string) (fills []string, was engine.State, err error) {
+	err = c.QueryRowContext(ctx, "SELECT state FROM phased_migration WHERE name = ? FOR UPDATE", name).Scan(&was)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, "", &guardError{"migration " + name + " is not recorded in this database"}
+	}
+	if err != nil {
+		return nil, "", err
+	}
 	if fills, err = list(ctx, c, "SELECT id FROM phased_fill WHERE migration = ? ORDER BY id", name); err != nil {
 		return nil, "", err
 	}
@@ -242,11 +249,7 @@ func lockMigration(ctx context.Context, c querier, name string) (fills []string,
 			return nil, "", err
 		}
 	}
-	err = c.QueryRowContext(ctx, "SELECT state FROM phased_migration WHERE name = ? FOR UPDATE", name).Scan(&was)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, "", &guardError{"migration " + name + " is not recorded in this database"}
-	}
-	return fills, was, err
+	return fills, was, nil
 }
 
 // MarkBaseline records migrations as done without running them.
