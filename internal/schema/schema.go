@@ -53,6 +53,8 @@ type Table struct {
 	IsPartition  bool     `json:"is_partition,omitempty"`
 	HasChildren  bool     `json:"has_children,omitempty"` // inheritance children, not partitions
 	RowSecurity  bool     `json:"row_security,omitempty"`
+	// Collation is what a text column gets that is declared without one, on MySQL and MariaDB.
+	Collation string `json:"collation,omitempty"`
 
 	// What follows is read from a live catalog and is not part of a plan's facts.
 	OID        uint32      `json:"-"`
@@ -94,7 +96,7 @@ type Column struct {
 	Compression string   `json:"-"`
 	Options     []string `json:"-"`
 	Expression  string   `json:"-"` // of a generated column
-	Declared    string   `json:"-"` // what follows the name in the server's own CREATE TABLE
+	Declared    string   `json:"-"` // the type as the server's own CREATE TABLE says it
 	Grants      []Grant  `json:"-"`
 	OwnedSeq    string   `json:"-"` // a sequence that goes when the column goes, quoted and qualified
 }

@@ -30,15 +30,15 @@ func find(ctx context.Context, q querier, name string) (string, error) {
 func table(ctx context.Context, c querier, name string) (*schema.Table, error) {
 	t := &schema.Table{Name: name, MayAlter: true}
 	var kind string
-	var engine, options sql.NullString
-	err := c.QueryRowContext(ctx, `SELECT /* phased */ TABLE_TYPE, ENGINE, CREATE_OPTIONS FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?`, name).Scan(&kind, &engine, &options)
+	var engine, options, collation sql.NullString
+	err := c.QueryRowContext(ctx, `SELECT /* phased */ TABLE_TYPE, ENGINE, CREATE_OPTIONS, TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?`, name).Scan(&kind, &engine, &options, &collation)
 	if err == sql.ErrNoRows {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog of %s: %w", name, err)
 	}
-	t.Engine, t.Kind = engine.String, schema.KindOther
+	t.Engine, t.Collation, t.Kind = engine.String, collation.String, schema.KindOther
 	switch kind {
 	case "BASE TABLE":
 		t.Kind = schema.KindTable
@@ -118,7 +118,7 @@ func readColumns(ctx context.Context, c querier, t *schema.Table, p *created) er
 			return fmt.Errorf("column %s is not in what SHOW CREATE TABLE gave", col.Name)
 		}
 		x := p.columns[i]
-		col.Declared, col.OnUpdate, col.Expression, col.Options = x.text, now(x.onUpdate), x.generated, x.options
+		col.Declared, col.OnUpdate, col.Expression, col.Options = x.typ, now(x.onUpdate), x.generated, x.options
 		col.Default, col.DefaultClass = readDefault(col.Type, x.def)
 		if x.versioning {
 			t.Versioned = true

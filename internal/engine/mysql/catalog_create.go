@@ -18,9 +18,10 @@ type created struct {
 	tail    string       // options and partitions
 }
 
-// createdColumn is one column: what follows its name, and the parts of that.
+// createdColumn is one column, in parts.
 type createdColumn struct {
-	name, text           string
+	name                 string
+	typ                  string // with what of its character set the server finds worth saying
 	def, onUpdate, check string
 	generated            string   // the expression
 	versioning           bool     // a row's start or end of system versioning
@@ -82,19 +83,26 @@ func (c *created) add(item string) {
 
 // readColumn reads the options behind a column's type.
 func readColumn(name, text string) createdColumn {
-	c := createdColumn{name: name, text: text}
+	c := createdColumn{name: name}
 	word, rest := leadingWord(text) // the type
 	if strings.HasPrefix(rest, "(") {
 		_, rest, _ = parens(rest)
 	}
-	for rest = strings.TrimSpace(rest); rest != ""; {
+	ofType := func() { c.typ = strings.TrimSpace(strings.TrimSuffix(text, rest)) }
+	for ofType(); rest != ""; {
 		word, rest = leadingWord(rest)
 		switch upper := strings.ToUpper(word); upper {
-		case "UNSIGNED", "ZEROFILL", "NOT", "NULL", "AUTO_INCREMENT", "INVISIBLE", "ALWAYS", "VIRTUAL", "STORED", "PERSISTENT":
+		case "UNSIGNED", "ZEROFILL":
+			ofType()
+		case "NOT", "NULL", "AUTO_INCREMENT", "INVISIBLE", "ALWAYS", "VIRTUAL", "STORED", "PERSISTENT":
 		case "CHARACTER":
 			_, rest = leadingWord(rest) // SET
 			_, rest = leadingTerm(rest)
-		case "COLLATE", "COMMENT":
+			ofType()
+		case "COLLATE":
+			_, rest = leadingTerm(rest)
+			ofType()
+		case "COMMENT":
 			_, rest = leadingTerm(rest)
 		case "DEFAULT":
 			c.def, rest = leadingTerm(rest)

@@ -117,7 +117,7 @@ func (d definition) String() string {
 
 // like is the old column's definition under a name.
 func (n *renaming) like(name string) definition {
-	return definition{name: name, typ: n.old.Type, notNull: n.old.NotNull && !expresses(n.l), invisible: n.old.Invisible, comment: n.old.Comment, json: n.json}
+	return definition{name: name, typ: n.old.Declared, notNull: n.old.NotNull && !expresses(n.l), invisible: n.old.Invisible, comment: n.old.Comment, json: n.json}
 }
 
 // setDefault sets a default, in the form that the type allows.
@@ -269,7 +269,7 @@ func (n *renaming) hide(ctx context.Context) error {
 
 // holder is a column that holds a name's place.
 func (n *renaming) holder(name string) string {
-	return definition{name: name, typ: n.old.Type, invisible: true, comment: temporaryComment}.String()
+	return definition{name: name, typ: n.old.Declared, invisible: true, comment: temporaryComment}.String()
 }
 
 // drop removes the old side. What was carried over takes the old names, so the end is
