@@ -55,11 +55,9 @@ func mysqlSite(b *testing.B, d *scratch.Database, sh shape) *site {
 		for _, t := range tables {
 			execute(b, c, fmt.Sprintf("DELETE FROM %s WHERE id > %d", t, sh.rows))
 		}
-		// Old versions of rows are removed in the background: none is left to be removed during a measurement.
-		for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-			if ask(b, c, "SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rseg_history_len'") < 5 {
-				break
-			}
+		// Old versions of rows are removed in the background, as long as they become fewer.
+		for left, was := int64(0), int64(-1); left != was; time.Sleep(50 * time.Millisecond) {
+			left, was = ask(b, c, "SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rseg_history_len'"), left
 		}
 	}
 	x.empty = "a trigger that does nothing"
