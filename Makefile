@@ -32,9 +32,9 @@ test-containers: ## the tests of scratch servers, on containers of the Docker ho
 	.ci/containers
 
 .PHONY: soak
-soak: ## random lives of random changes with faults (SEEDS=300)
-	@.ci/setup postgres mariadb
-	$(ENV) CI=true PHASED_SOAK_SEEDS=$(SEEDS) go test -count=1 -timeout 0 -run 'TestRandom|TestSoak' ./internal/lifetest/...
+soak: ## random lives of random changes with faults (DB=postgres|mariadb|mysql, SEEDS=300)
+	@.ci/setup $(DB)
+	$(ENV) CI=true PHASED_SOAK_DB=$(DB) PHASED_SOAK_SEEDS=$(SEEDS) go test -count=1 -timeout 0 -run 'TestRandom|TestSoak' ./internal/lifetest/...
 
 .PHONY: bench
 bench: ## what changes cost: time, WAL, bloat and the load beside them (BENCHTIME=1x)

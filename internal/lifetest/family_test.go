@@ -3,7 +3,14 @@ package lifetest
 import (
 	"context"
 	"database/sql"
+	"os"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/phasedb/phased/compat/scratch"
+	"github.com/phasedb/phased/expand/plan"
 )
 
 // family is a kind of server: everything in which the lives on one differ from
@@ -41,6 +48,11 @@ type family interface {
 	// crossing locks, statement by statement in one transaction, what a step locks in
 	// the opposite order. No reader waits for it.
 	crossing(s shape, n int) []string
+	// patience is how long a step waits for a lock where the programs say lockTimeout.
+	patience() time.Duration
+	// faults are those that only this family knows, as often as they are drawn; happen lets one of them happen.
+	faults() []faultKind
+	happen(l *life, what fault)
 	// watch makes the server write down from now on who works on the change; journal reads it.
 	watch(ctx context.Context, db *sql.DB) error
 	journal(ctx context.Context, db *sql.DB) ([]entry, error)
@@ -91,7 +103,22 @@ type querier interface {
 }
 
 // families are those whose lives are tested; a program is told its own by name.
-var families = []family{postgres{}}
+var families = []family{postgres{}, mysql{plan.DialectMariaDB}, mysql{plan.DialectMySQL}}
+
+// own is what a family may have beside: how the column can be there only, what code
+// there has to mind, and transactions in its own SQL.
+type own interface {
+	choose(t *rapid.T, s shape) shape
+	// newWaits: new code begins when the expand phase is over, not before.
+	newWaits() bool
+	// zero is the default that a NOT NULL column without one has while it is kept in step.
+	zero(s shape) string
+	// transaction is one of a writer's, with its end.
+	transaction(w *writer) error
+}
+
+// soakDB names the one family that a soak is for; every family has a few lives where it is not set.
+const soakDB = "PHASED_SOAK_DB"
 
 func familyOf(name string) family {
 	for _, f := range families {
@@ -102,9 +129,16 @@ func familyOf(name string) family {
 	return nil
 }
 
-// eachFamily runs a test on every family.
+// eachFamily runs a test on every family. MySQL is left out where there is none.
 func eachFamily(t *testing.T, test func(t *testing.T, f family)) {
 	for _, f := range families {
+		if only := os.Getenv(soakDB); only != "" && only != f.name() {
+			continue
+		}
+		if f.name() == string(plan.DialectMySQL) && !scratch.Available(plan.DialectMySQL) {
+			t.Log("no MySQL at hand: left out")
+			continue
+		}
 		t.Run(f.name(), func(t *testing.T) { test(t, f) })
 	}
 }

@@ -12,10 +12,10 @@ const (
 	stopTime = 1300 * time.Millisecond
 )
 
-// lockTimeout is how long a step waits for a lock; a client that holds one does so for longer.
+// lockTimeout is how long a step waits for a lock, and longer is how much longer a client holds one.
 const (
 	lockTimeout = 300 * time.Millisecond
-	holdTime    = 500 * time.Millisecond
+	longer      = 200 * time.Millisecond
 )
 
 // fault is something that happens to programs, server or tables, so many
@@ -112,12 +112,14 @@ func (l *life) fault(f fault) {
 			calm := l.reader.excuse()
 			release, err := l.f.hold(ctx, l.db, lock{kind: lockTable, table: "items"})
 			if err == nil {
-				time.Sleep(holdTime)
+				time.Sleep(l.f.patience() + longer)
 				_ = release() // the connection may have been cut
 			}
 			calm()
 			time.Sleep(100 * time.Millisecond)
 		}
+	default:
+		l.f.happen(l, f)
 	}
 }
 

@@ -26,6 +26,7 @@ type life struct {
 	writers []*writer
 	reader  *reader
 	oldGone atomic.Bool
+	deploy  *deploy
 	errs    chan error // of the writers
 
 	mu       sync.Mutex
@@ -62,6 +63,7 @@ func (l *life) said() string {
 func (l *life) run(script func() error) (err error) {
 	ctx := context.Background()
 	l.happened, l.states = map[string]int{}, map[string]int{}
+	l.deploy = newDeploy(l.f)
 	dsn, drop, err := l.server.database(ctx)
 	if err != nil {
 		return err
@@ -111,7 +113,7 @@ func (l *life) live(script func() error) error {
 	}
 	work(l.reader.run)
 	for id := range l.s.Writers {
-		w := newWriter(l.f, l.s, id, l.db, &l.oldGone)
+		w := newWriter(l.f, l.s, id, l.db, &l.oldGone, l.deploy)
 		l.writers = append(l.writers, w)
 		work(w.run)
 	}
@@ -147,6 +149,7 @@ func (l *life) change() error {
 			return nil
 		}
 		if err := l.patiently(func() error {
+			l.deploy.stop()
 			_, err := expand.Resume(context.Background(), l.db, migrationFile)
 			return err
 		}); err != nil {
@@ -188,6 +191,9 @@ func (l *life) until(over <-chan struct{}) error {
 			return nil
 		case <-time.After(5 * time.Millisecond):
 			l.replicas()
+			if !l.deploy.there() {
+				_, _ = l.state() // whatever it says: new code begins when it can
+			}
 		}
 	}
 }
@@ -266,7 +272,12 @@ func (l *life) verified() error {
 
 // state is where the migration stands.
 func (l *life) state() (state string, err error) {
-	return state, l.db.QueryRow(fmt.Sprintf("SELECT state FROM %s WHERE name = %s", l.f.state("migration"), l.f.literal(migrationFile))).Scan(&state)
+	err = l.db.QueryRow(fmt.Sprintf("SELECT state FROM %s WHERE name = %s", l.f.state("migration"), l.f.literal(migrationFile))).Scan(&state)
+	switch state {
+	case "expanded", "backfilling", "verified", "hidden", "dropping", "dropped":
+		l.deploy.begin()
+	}
+	return state, err
 }
 
 // transient errors are those that a client has to expect under faults.

@@ -11,7 +11,7 @@ import (
 func (w *writer) operation(ctx context.Context, tx *sql.Tx, n int, was row, healed bool) (row, error) {
 	s := w.s.Shape
 	col := "a"
-	if w.oldGone.Load() || w.rnd.IntN(2) == 0 {
+	if w.oldGone.Load() || w.rnd.IntN(2) == 0 && w.newThere {
 		col = "b"
 	}
 	value := w.value(col == "b" && !healed)
@@ -34,8 +34,8 @@ func (w *writer) operation(ctx context.Context, tx *sql.Tx, n int, was row, heal
 	case 4: // both the column and the partition
 		stmt = fmt.Sprintf("UPDATE items SET %s = %s%s WHERE %s", col, w.sql(value), part, s.where(n))
 	case 5: // both sides at once: new wins where it was written, which is: changed
-		if w.oldGone.Load() {
-			stmt = fmt.Sprintf("UPDATE items SET b = %s WHERE %s", w.sql(value), s.where(n))
+		if w.oldGone.Load() || !w.newThere {
+			stmt = fmt.Sprintf("UPDATE items SET %s = %s WHERE %s", col, w.sql(value), s.where(n))
 			break
 		}
 		other := w.value(true)
@@ -81,11 +81,14 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, n int, col string, now 
 			d := s.Default
 			now.value = &d
 		}
-	case k == 1 && !w.oldGone.Load(): // both; the one that differs from its default wrote, new first
+	case k == 1 && !w.oldGone.Load() && w.newThere: // both; the one that differs from its default wrote, new first
 		other := w.value(false)
 		def := "null"
 		if s.Default != "" {
 			def = text(&s.Default)
+		} else if f, ok := w.f.(own); ok && s.NotNull {
+			zero := f.zero(s)
+			def = text(&zero)
 		}
 		cols, vals = cols+", a, b", vals+", "+w.sql(now.value)+", "+w.sql(other)
 		if text(other) != def {
@@ -105,6 +108,10 @@ func (w *writer) value(never bool) *string {
 		return nil
 	}
 	v := w.s.Shape.Values[w.rnd.IntN(len(w.s.Shape.Values))]
+	if w.s.Shape.Unique {
+		w.drawn++
+		v = fmt.Sprintf("of %d: %d", w.id, w.drawn)
+	}
 	return &v
 }
 

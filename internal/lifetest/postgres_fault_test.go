@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -61,6 +62,12 @@ func (postgres) tolerated(err error) string {
 	}
 	return ""
 }
+
+func (postgres) patience() time.Duration { return lockTimeout }
+
+func (postgres) faults() []faultKind { return nil }
+
+func (postgres) happen(*life, fault) {}
 
 func (postgres) cut(ctx context.Context, db *sql.DB, which int) error {
 	_, err := db.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity

@@ -130,7 +130,7 @@ func (r *reader) relations() time.Duration {
 func (r *reader) waited() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	allowed := r.relations()*planLockTimeout + 500*time.Millisecond + 3*r.slow
+	allowed := r.relations()*max(planLockTimeout, r.f.patience()) + 500*time.Millisecond + 3*r.slow
 	if r.longest > allowed {
 		return wrong("a reader waited %s (at %s), want %s at most; a read beside it waited %s", r.longest, r.at.Format("15:04:05.000"), allowed, r.slow)
 	}

@@ -16,7 +16,9 @@ type shape struct {
 	Index       bool
 	Check       bool
 	Partitioned bool
-	Key         string // bigint, uuid, composite
+	Unique      bool   // each row has another value
+	Foreign     bool   // it refers to a table of all values
+	Key         string // bigint, uuid, composite, varchar, auto
 }
 
 // scenario is one life, drawn from a seed. A failing one is shrunk to fewer rows,
@@ -55,24 +57,27 @@ func drawScenario(t *rapid.T, f family) scenario {
 	s.Shape.Index = rapid.Bool().Draw(t, "index")
 	s.Shape.Check = rapid.Bool().Draw(t, "check")
 	s.Shape = f.allowed(s.Shape)
-	s.Faults = drawFaults(t, "faults", 6, 250, "", "expanding", "backfilling")
+	if f, ok := f.(own); ok {
+		s.Shape = f.choose(t, s.Shape)
+	}
+	s.Faults = drawFaults(t, f, "faults", 6, 250, "", "expanding", "backfilling")
 	if rapid.IntRange(0, 2).Draw(t, "rolls back") == 0 {
 		s.Rollback = rapid.IntRange(1, 700).Draw(t, "rollback")
-		s.Undo = drawFaults(t, "undo", 2, 100, "", "rolling-back")
+		s.Undo = drawFaults(t, f, "undo", 2, 100, "", "rolling-back")
 		s.Resume = rapid.Bool().Draw(t, "resume")
 	}
-	s.Contract = drawFaults(t, "contract", 4, 100, "", "hidden", "dropping")
+	s.Contract = drawFaults(t, f, "contract", 4, 100, "", "hidden", "dropping")
 	return s
 }
 
 // drawFaults draws up to most faults, each some time after the one before.
-func drawFaults(t *rapid.T, name string, most, pause int, states ...string) []fault {
+func drawFaults(t *rapid.T, f family, name string, most, pause int, states ...string) []fault {
 	var out []fault
 	for range rapid.IntRange(0, most).Draw(t, name) {
 		out = append(out, fault{
 			State: rapid.SampledFrom(states).Draw(t, "state"),
 			After: rapid.IntRange(0, pause).Draw(t, "after"),
-			What:  rapid.SampledFrom(faultKinds).Draw(t, "what"),
+			What:  rapid.SampledFrom(append(faultKinds, f.faults()...)).Draw(t, "what"),
 			Which: rapid.IntRange(0, 7).Draw(t, "which"),
 		})
 	}
@@ -96,6 +101,10 @@ func (s shape) keyOf(n int) string {
 		return fmt.Sprintf("'%08x-0000-4000-8000-%012x'", uint32(n)*2654435761, n)
 	case "composite":
 		return fmt.Sprintf("%d, 'k%d'", n%7, n)
+	case "auto":
+		return fmt.Sprint(n + 1) // 0 asks for the next number
+	case "varchar":
+		return fmt.Sprintf("'k%d'", n)
 	}
 	return fmt.Sprint(n)
 }
@@ -112,4 +121,9 @@ func (s scenario) fill(f family) string {
 	return fmt.Sprintf("INSERT INTO items (%s, a, n) VALUES %s", s.Shape.keyColumns(), strings.Join(rows, ", "))
 }
 
-func (s scenario) firstValue(n int) string { return s.Shape.Values[n%len(s.Shape.Values)] }
+func (s scenario) firstValue(n int) string {
+	if s.Shape.Unique {
+		return fmt.Sprintf("first %d", n)
+	}
+	return s.Shape.Values[n%len(s.Shape.Values)]
+}

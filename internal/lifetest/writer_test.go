@@ -29,11 +29,15 @@ type writer struct {
 	model   map[int]row
 	next    int
 	oldGone *atomic.Bool // old code is not running any more
-	counts  map[string]int
+	deploy  *deploy      // of new code
+	drawn   int          // values, where each is another
+	// newThere: new code runs, in this transaction.
+	newThere bool
+	counts   map[string]int
 }
 
-func newWriter(f family, s scenario, id int, db *sql.DB, oldGone *atomic.Bool) *writer {
-	w := &writer{f: f, s: s, id: id, db: db, rnd: rand.New(rand.NewPCG(uint64(s.Seed), uint64(id))), model: map[int]row{}, oldGone: oldGone, counts: map[string]int{}}
+func newWriter(f family, s scenario, id int, db *sql.DB, oldGone *atomic.Bool, deploy *deploy) *writer {
+	w := &writer{f: f, s: s, id: id, db: db, rnd: rand.New(rand.NewPCG(uint64(s.Seed), uint64(id))), model: map[int]row{}, oldGone: oldGone, deploy: deploy, counts: map[string]int{}}
 	for n := range s.Rows {
 		if n%s.Writers == id {
 			v := s.firstValue(n)
@@ -62,6 +66,10 @@ func (w *writer) run(stop <-chan struct{}) error {
 // COMMIT or ROLLBACK. An answer that was lost leaves it unknown which: the database
 // must then show all of them or none.
 func (w *writer) transaction() error {
+	defer w.deploy.enter(&w.newThere)()
+	if f, ok := w.f.(own); ok && w.rnd.IntN(3) == 0 {
+		return f.transaction(w)
+	}
 	ctx := context.Background()
 	before := map[int]row{}
 	after := map[int]row{}
@@ -89,6 +97,11 @@ func (w *writer) transaction() error {
 		}
 		before[n], after[n] = was, now
 	}
+	return w.end(tx, before, after)
+}
+
+// end commits or rolls back.
+func (w *writer) end(tx transaction, before, after map[int]row) error {
 	if w.rnd.IntN(8) == 0 {
 		w.counts["rolled back"]++
 		return w.tolerate(tx.Rollback())
@@ -102,6 +115,11 @@ func (w *writer) transaction() error {
 		w.model[n] = r
 	}
 	return nil
+}
+
+type transaction interface {
+	Commit() error
+	Rollback() error
 }
 
 // wrongError is a violation of an invariant; everything else may happen to a client.
@@ -222,7 +240,10 @@ func (w *writer) healed(ctx context.Context, tx *sql.Tx, n int, was row) (bool, 
 }
 
 // visible is I1: what was written shows on both sides in the same transaction.
-func (w *writer) visible(ctx context.Context, tx *sql.Tx, n int, want row) error {
+func (w *writer) visible(ctx context.Context, tx querier, n int, want row) error {
+	if want.exists { // the transaction has locked it
+		tx = current{tx}
+	}
 	m, err := w.f.image(ctx, tx, w.s.Shape, n)
 	if err != nil {
 		return err
