@@ -81,8 +81,8 @@ func severable() func(ctx context.Context, network, address string) (net.Conn, e
 // placeholder holds in rows that are not filled yet.
 func (f mysql) types() []columnType {
 	document := []string{`{"a":1}`, `{"a": 1}`, `[]`, `"x"`, `1.0`}
-	if !f.mariadb() { // it keeps documents in one form
-		document = []string{`{"a": 1}`, `{"a": 1.0}`, `[]`, `"x"`, `[true, {"b": ""}]`}
+	if !f.mariadb() { // it keeps documents in one form, and takes 1.0 for 1
+		document = []string{`{"a": 1}`, `{"a": 2.0}`, `[]`, `"x"`, `[true, {"b": ""}]`}
 	}
 	return []columnType{
 		{"integer", []string{"0", "1", "-7", "2147483647", "42"}},
