@@ -11,13 +11,13 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/phasedb/phased/expand/plan"
 )
 
-// dsnFlag declares -dsn and returns what opens the database.
+// dsnFlag declares -dsn and -dialect and returns what opens the database.
 func dsnFlag(fs *flag.FlagSet) func(ctx context.Context, c *console) (*sql.DB, error) {
-	dsn := fs.String("dsn", "", "the `database`, as a URL or as keywords and values; default $PHASED_DSN, else $DATABASE_URL")
+	dsn := fs.String("dsn", "", "the `database`, as a URL, as keywords and values (PostgreSQL) or as user:password@tcp(host:port)/name (MySQL, MariaDB); default $PHASED_DSN, else $DATABASE_URL")
+	name := fs.String("dialect", "", "the `server`, where the DSN does not tell: postgres, mysql or mariadb")
 	return func(ctx context.Context, c *console) (*sql.DB, error) {
 		for _, v := range []string{os.Getenv("PHASED_DSN"), os.Getenv("DATABASE_URL")} {
 			if *dsn == "" {
@@ -27,14 +27,22 @@ func dsnFlag(fs *flag.FlagSet) func(ctx context.Context, c *console) (*sql.DB, e
 		if *dsn == "" {
 			return nil, badUsage("no database: give -dsn, or set PHASED_DSN or DATABASE_URL")
 		}
-		return open(ctx, c, *dsn)
+		d, err := dialect(*name, *dsn)
+		if err != nil {
+			return nil, err
+		}
+		return open(ctx, c, d, *dsn)
 	}
 }
 
 // open connects once, so that a wrong address is told apart from what comes later.
-func open(ctx context.Context, c *console, dsn string) (*sql.DB, error) {
+func open(ctx context.Context, c *console, d plan.Dialect, dsn string) (*sql.DB, error) {
 	c.hide(dsn)
-	cfg, err := pgx.ParseConfig(dsn)
+	pool := openPostgres
+	if d != plan.DialectPostgres {
+		pool = openMySQL
+	}
+	db, err := pool(c, dsn)
 	if err != nil {
 		var bad *url.Error
 		if errors.As(err, &bad) { // it would repeat the whole address
@@ -42,13 +50,6 @@ func open(ctx context.Context, c *console, dsn string) (*sql.DB, error) {
 		}
 		return nil, fmt.Errorf("read the DSN: %w", err)
 	}
-	if cfg.Password != "" {
-		c.hide("password=" + cfg.Password)
-	}
-	if cfg.RuntimeParams["application_name"] == "" {
-		cfg.RuntimeParams["application_name"] = "phased"
-	}
-	db := stdlib.OpenDB(*cfg)
 	if err := db.PingContext(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("connect: %w", err)
@@ -60,12 +61,17 @@ var (
 	inURL      = regexp.MustCompile(`^[a-z]+://[^/?#]*?:([^/]*)@`)
 	inQuery    = regexp.MustCompile(`[?&]password=([^&]*)`)
 	inKeywords = regexp.MustCompile(`(?:^|\s)password\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S+))`)
+	inMySQL    = regexp.MustCompile(`^[^:]*:(.*)@`)
 )
 
 // hide remembers what must not be printed of a DSN: its password, as it stands and
 // as it reads, also where the rest of the DSN cannot be read.
 func (c *console) hide(dsn string) {
-	for _, re := range []*regexp.Regexp{inURL, inQuery, inKeywords} {
+	forms := []*regexp.Regexp{inURL, inQuery, inKeywords}
+	if !strings.Contains(dsn, "://") && !ofKeyword.MatchString(dsn) {
+		forms = append(forms, inMySQL)
+	}
+	for _, re := range forms {
 		for _, m := range re.FindAllStringSubmatch(dsn, -1) {
 			for _, secret := range m[1:] {
 				c.hideOne(secret)

@@ -137,8 +137,8 @@ func (cmd *command) help(w io.Writer) {
 }
 
 func overview(w io.Writer) {
-	fmt.Fprint(w, `phased changes the schema of a live PostgreSQL database in three phases, each safe on
-its own and taken back by `+"`phased rollback`"+` until the last one drops the old side:
+	fmt.Fprint(w, `phased changes the schema of a live PostgreSQL, MySQL or MariaDB database in three phases,
+each safe on its own and taken back by `+"`phased rollback`"+` until the last one drops the old side:
 
   up         expand: the new side is added, every write goes to both sides
   backfill   the rows that were there before are carried over, and verified

@@ -20,21 +20,22 @@ tables it touches: types, defaults, indexes, constraints. They come from
 
   -dsn DSN       that live database, which is read and not changed. Files that it has
                  already are left alone.
-  -schema FILE   a dump (pg_dump -s), loaded on a scratch server. PATH names the files
-                 that are not in the dump yet; each is planned behind the one before.
+  -schema FILE   a dump (pg_dump -s, mysqldump --no-data), loaded on a scratch server.
+                 PATH names the files that are not in the dump yet; each is planned
+                 behind the one before.
   neither        the directory's earlier migrations, run on a scratch server. Without a
                  server at hand the plan holds changes only, and the command says so.
 
-A scratch server is the one in PHASED_POSTGRES_DSN, else binaries on this machine, else a
-container.
+A scratch server is the one in PHASED_POSTGRES_DSN, PHASED_MYSQL_DSN or PHASED_MARIADB_DSN,
+else binaries on this machine, else a container.
 
 With -write each plan goes to NAME.plan.json beside NAME.sql, for review and for builds
 without a parser; a plan that would say the same is left untouched, and so are those of a
 directory's files in front of the first that changed. Without -write plans are printed.`,
 	setup: func(fs *flag.FlagSet) func(context.Context, *console, []string) error {
 		var o planOptions
-		fs.StringVar(&o.dialect, "dialect", "postgres", "the `server` to plan for; postgres is the one there is")
-		fs.IntVar(&o.version, "server-version", 0, "refuse to take facts from another `major` version, for example 15")
+		fs.StringVar(&o.name, "dialect", "", "the `server` to plan for: postgres, mysql or mariadb; default that of -dsn, else postgres")
+		fs.StringVar(&o.version, "server-version", "", "refuse to take facts from another `version`, for example 15 or 10.11")
 		fs.StringVar(&o.dsn, "dsn", "", "take the facts from this `database` (never from the environment)")
 		fs.StringVar(&o.schema, "schema", "", "take the facts from this `dump`")
 		fs.StringVar(&o.format, "format", "sql", "print annotated `sql`, or a json array of plans")
@@ -44,8 +45,9 @@ directory's files in front of the first that changed. Without -write plans are p
 }
 
 type planOptions struct {
-	dialect     string
-	version     int
+	name        string // as it was given
+	dialect     plan.Dialect
+	version     string
 	dsn, schema string
 	format      string
 	write       bool
@@ -53,8 +55,6 @@ type planOptions struct {
 
 func (o *planOptions) run(ctx context.Context, c *console, paths []string) error {
 	switch {
-	case o.dialect != string(plan.DialectPostgres):
-		return badUsage("-dialect %s: only postgres can be planned for", o.dialect)
 	case o.format != "sql" && o.format != "json":
 		return badUsage("-format %s: it is sql or json", o.format)
 	case o.dsn != "" && o.schema != "":
@@ -62,7 +62,11 @@ func (o *planOptions) run(ctx context.Context, c *console, paths []string) error
 	case len(paths) == 0:
 		return badUsage("which files? give a directory of migrations, or some files of one")
 	}
-	d, err := readDir(paths)
+	var err error
+	if o.dialect, err = dialect(o.name, o.dsn); err != nil {
+		return err
+	}
+	d, err := readDir(parserOf(o.dialect), paths)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/phasedb/phased/compat/scratch"
+	"github.com/phasedb/phased/expand/plan"
 )
 
 // What a dump says and a scratch server has no use for, or does not know: psql's own
@@ -17,12 +20,20 @@ import (
 // writes each on a line of its own.
 var leftOut = regexp.MustCompile(`^(\\[a-z].*|SET \w+_timeout = .*;|ALTER .* OWNER TO .*;|(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) .*;)\r?$`)
 
-// loadDump runs a plain SQL dump of a schema in one transaction.
-func loadDump(ctx context.Context, c *console, db *sql.DB, path string) error {
+// loadDump runs a plain SQL dump of a schema.
+func loadDump(ctx context.Context, c *console, d plan.Dialect, database *scratch.Database, path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
+	if d != plan.DialectPostgres {
+		return loadMySQLDump(ctx, c, database.DSN, path, string(raw))
+	}
+	return loadPostgresDump(ctx, c, database.DB, path, raw)
+}
+
+// loadPostgresDump runs it in one transaction.
+func loadPostgresDump(ctx context.Context, c *console, db *sql.DB, path string, raw []byte) error {
 	if strings.HasPrefix(string(raw), "PGDMP") {
 		return fmt.Errorf("%s is not plain SQL; dump with `pg_dump -s`, without -F", path)
 	}

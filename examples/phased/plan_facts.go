@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/phasedb/phased/backfill"
 	"github.com/phasedb/phased/compat/scratch"
@@ -15,16 +16,12 @@ import (
 // onLive renders what a live database does not have yet. It changes nothing there,
 // so a file that builds on a pending one cannot be rendered.
 func (o *planOptions) onLive(ctx context.Context, c *console, d *directory) error {
-	db, err := open(ctx, c, o.dsn)
+	db, err := open(ctx, c, o.dialect, o.dsn)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	var version int
-	if err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
-		return err
-	}
-	if err := o.checkVersion(version, "that database's server"); err != nil {
+	if err := o.checkVersion(ctx, db, "that database's server"); err != nil {
 		return err
 	}
 	done, err := states(ctx, db)
@@ -84,7 +81,7 @@ func (o *planOptions) onScratch(ctx context.Context, c *console, d *directory) e
 	if len(d.asked()) == 0 {
 		return nil
 	}
-	server, err := scratch.Shared(ctx)
+	server, err := scratch.SharedOf(ctx, o.dialect)
 	if errors.Is(err, scratch.ErrUnavailable) && o.schema == "" {
 		fmt.Fprintf(c.err, "the plans hold changes only, their steps are rendered against the live catalog when they run: %s\n", c.masked(err))
 		for _, f := range d.asked() {
@@ -95,19 +92,19 @@ func (o *planOptions) onScratch(ctx context.Context, c *console, d *directory) e
 	if err != nil {
 		return err
 	}
-	if err := o.checkVersion(server.Version(), "the scratch server"); err != nil {
-		return fmt.Errorf("%w; %s names the server binaries to use", err, scratch.EnvBin)
-	}
 	database, err := server.CreateDatabase(ctx)
 	if err != nil {
 		return err
 	}
 	defer database.Drop(context.WithoutCancel(ctx))
+	if err := o.checkVersion(ctx, database.DB, "the scratch server"); err != nil {
+		return fmt.Errorf("%w; %s names the server binaries to use", err, binaries[o.dialect])
+	}
 
 	files := d.files
 	if o.schema != "" { // what is not asked for is in the dump
 		if files = d.asked(); len(files) > 0 {
-			if err := loadDump(ctx, c, database.DB, o.schema); err != nil {
+			if err := loadDump(ctx, c, o.dialect, database, o.schema); err != nil {
 				return err
 			}
 		}
@@ -137,11 +134,22 @@ func (o *planOptions) onScratch(ctx context.Context, c *console, d *directory) e
 	return nil
 }
 
-func (o *planOptions) checkVersion(have int, whose string) error {
-	if o.version != 0 && o.version != have/10000 {
-		return fmt.Errorf("-server-version %d: %s is PostgreSQL %d", o.version, whose, have/10000)
+func (o *planOptions) checkVersion(ctx context.Context, db *sql.DB, whose string) error {
+	if o.version == "" {
+		return nil
 	}
-	return nil
+	name, have, err := server(ctx, db)
+	if err == nil && !strings.HasPrefix(have+".", o.version+".") {
+		err = fmt.Errorf("-server-version %s: %s is %s %s", o.version, whose, name, have)
+	}
+	return err
+}
+
+// binaries are the variables that name the server to use.
+var binaries = map[plan.Dialect]string{
+	plan.DialectPostgres: scratch.EnvBin,
+	plan.DialectMySQL:    scratch.EnvMySQLBin,
+	plan.DialectMariaDB:  scratch.EnvMariaDBBin,
 }
 
 // replay brings a scratch database to where it is when a migration's turn comes.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/phasedb/phased/expand"
 	"github.com/phasedb/phased/expand/plan"
-	"github.com/phasedb/phased/expand/postgres"
 )
 
 // directory is every migration of a directory in name order; some are asked for.
@@ -60,7 +59,7 @@ func (d *directory) asked() []*file {
 }
 
 // readDir reads the directory that the paths name or lie in.
-func readDir(paths []string) (*directory, error) {
+func readDir(parser expand.Parser, paths []string) (*directory, error) {
 	d := &directory{}
 	var named []string
 	all := false
@@ -92,7 +91,7 @@ func readDir(paths []string) (*directory, error) {
 		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || filepath.Ext(e.Name()) != ".sql" {
 			continue
 		}
-		f, err := readFile(filepath.Join(d.path, e.Name()))
+		f, err := readFile(parser, filepath.Join(d.path, e.Name()))
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -108,13 +107,13 @@ func readDir(paths []string) (*directory, error) {
 	return d, errors.Join(errs...)
 }
 
-func readFile(path string) (*file, error) {
+func readFile(parser expand.Parser, path string) (*file, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	f := &file{path: path}
-	if f.m, err = postgres.Parser().Parse(filepath.Base(path), string(text)); err != nil {
+	if f.m, err = parser.Parse(filepath.Base(path), string(text)); err != nil {
 		return nil, err
 	}
 	if raw, err := os.ReadFile(f.planPath()); err == nil {

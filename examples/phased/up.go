@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"github.com/phasedb/phased/expand"
-	"github.com/phasedb/phased/expand/postgres"
 )
 
 var upCommand = &command{
@@ -57,7 +56,7 @@ func migrator(db *sql.DB, dir string, cfg expand.Config) (*expand.Migrator, erro
 	} else if !info.IsDir() {
 		return nil, badUsage("%s is not a directory", dir)
 	}
-	cfg.App, cfg.Version, cfg.Parser = "phased", "command line", postgres.Parser()
+	cfg.App, cfg.Version, cfg.Parser = "phased", "command line", parserOf(speaks(db))
 	return expand.New(db, os.DirFS(dir), cfg)
 }
 

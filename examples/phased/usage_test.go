@@ -20,7 +20,8 @@ func TestBadUsageEndsWithTwo(t *testing.T) {
 		{"too many arguments", args("rollback", "a", "b"), "it takes NAME"},
 		{"too few arguments", args("baseline", "dir"), "it takes DIR and NAME"},
 		{"two sources of facts", args("plan", "-dsn", "x", "-schema", "y", "."), "give one"},
-		{"unknown dialect", args("plan", "-dialect", "mysql", "."), "only postgres"},
+		{"unknown dialect", args("plan", "-dialect", "oracle", "."), "it is postgres, mysql or mariadb"},
+		{"a dialect that the DSN is not of", args("status", "-dialect", "mysql", "-dsn", "postgres://127.0.0.1:1/x"), "-dialect mysql, but the DSN is one of PostgreSQL"},
 		{"unknown format", args("plan", "-format", "xml", "."), "it is sql or json"},
 		{"no path", args("plan"), "which files?"},
 		{"no .sql file", args("plan", "main.go"), "neither a directory nor a .sql file"},
@@ -64,6 +65,12 @@ func TestPasswordIsNeverPrinted(t *testing.T) {
 		"host=127.0.0.1 port=1 password=" + secret + " dbname=nothing",
 		"host=127.0.0.1 port=one password='" + secret + "' dbname=nothing",
 		"host=127.0.0.1 port=1 password='" + secret,
+		"mysql://somebody:" + secret + "@127.0.0.1:1/nothing",
+		"mariadb://somebody:" + secret + "@127.0.0.1:port/nothing",
+		"somebody:" + secret + "@tcp(127.0.0.1:1)/nothing",
+		"somebody:" + secret + "@tcp(127.0.0.1:1/nothing",
+		"somebody:" + secret + "@tcp(127.0.0.1:1)/nothing?timeout=x",
+		"somebody:" + secret + "@/",
 	} {
 		if r := e.want(1, args("status", "-dsn", dsn), "phased status: "); strings.Contains(r.out+r.err, secret) {
 			t.Errorf("the password is printed\n%s", r)
@@ -81,6 +88,8 @@ func TestPasswordIsMaskedInEveryForm(t *testing.T) {
 		"host=h password=secret dbname=d":            {"secret"},
 		"password = 'sec ret' host=h":                {"sec ret"},
 		`host=h password='it\'s'`:                    {`it\'s`, "it's"},
+		"mysql://u:p%40ss@host/db":                   {"p%40ss", "p@ss"},
+		"u:se@c/r:et@tcp(h:1)/db":                    {"se@c/r:et"},
 	} {
 		c := &console{}
 		c.hide(dsn)

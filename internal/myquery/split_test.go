@@ -128,7 +128,7 @@ func FuzzSplit(f *testing.F) {
 		if strings.Contains(sql, "/*!") || strings.Contains(sql, "/*M!") || strings.Contains(sql, "/*T!") || strings.Contains(sql, "$") || len(stmts) == 0 {
 			return
 		}
-		if n, err := count(strings.TrimPrefix(sql, "\ufeff")); err == nil && n != len(stmts) {
+		if n, err := count(strings.TrimPrefix(sql, "\ufeff")); err == nil && n > 0 && n != len(stmts) {
 			t.Errorf("%q: %d statements, the grammar says %d", sql, len(stmts), n)
 		}
 	})
