@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/phasedb/phased/compat/scratch"
+	"github.com/phasedb/phased/expand/plan"
 )
 
 // binary is the command, built once.
@@ -48,16 +49,29 @@ func (r result) String() string {
 
 // env is a database and a place for the command to work on.
 type env struct {
-	t   *testing.T
-	db  *scratch.Database // nil: none
-	dir string            // of migrations
-	add []string          // to the environment
+	t       *testing.T
+	dialect plan.Dialect
+	db      *scratch.Database // nil: none
+	dir     string            // of migrations
+	add     []string          // to the environment
 }
 
 // newEnv makes a database and an empty directory.
 func newEnv(t *testing.T) *env {
 	t.Helper()
-	return &env{t: t, db: scratch.Postgres(t), dir: t.TempDir()}
+	return newEnvOn(t, plan.DialectPostgres)
+}
+
+func newEnvOn(t *testing.T, d plan.Dialect) *env {
+	t.Helper()
+	return &env{t: t, dialect: d, db: scratch.On(t, d), dir: t.TempDir()}
+}
+
+// sources are the variables that hand the test's own scratch server to the command.
+var sources = map[plan.Dialect][2]string{
+	plan.DialectPostgres: {scratch.EnvDSN, scratch.EnvSource},
+	plan.DialectMariaDB:  {scratch.EnvMariaDBDSN, scratch.EnvMariaDBSource},
+	plan.DialectMySQL:    {scratch.EnvMySQLDSN, scratch.EnvMySQLSource},
 }
 
 // command is a call with PHASED_DSN set to the database; scratch servers come from
@@ -67,11 +81,11 @@ func (e *env) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(e.t.Context(), binary, args...)
 	cmd.Env = append(os.Environ(), "DATABASE_URL=", "PHASED_DSN=")
 	if e.db != nil {
-		server, err := scratch.Shared(context.Background())
+		server, err := scratch.SharedOf(context.Background(), e.dialect)
 		if err != nil {
 			e.t.Fatal(err)
 		}
-		cmd.Env = append(cmd.Env, "PHASED_DSN="+e.db.DSN, scratch.EnvDSN+"="+server.DSN(), scratch.EnvSource+"=dsn")
+		cmd.Env = append(cmd.Env, "PHASED_DSN="+e.db.DSN, sources[e.dialect][0]+"="+server.DSN(), sources[e.dialect][1]+"=dsn")
 	}
 	cmd.Env = append(cmd.Env, e.add...)
 	return cmd
