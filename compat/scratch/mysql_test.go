@@ -181,6 +181,33 @@ func TestDropEndsWhoHoldsTheDatabase(t *testing.T) {
 	})
 }
 
+// Without a performance schema at least who is connected to the database is found.
+func TestDropWithoutPerformanceSchema(t *testing.T) {
+	t.Parallel()
+	eachMySQL(t, func(t *testing.T, d plan.Dialect) {
+		db := database(t, own(t, d, map[string]string{"performance_schema": "OFF"}))
+		if _, err := db.DB.Exec(`CREATE TABLE t (i int PRIMARY KEY)`); err != nil {
+			t.Fatal(err)
+		}
+		inside, err := (mysql{}).open(db.DSN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer inside.Close()
+		tx, err := inside.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback()
+		if _, err := tx.Exec(`SELECT * FROM t`); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Drop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestServerOfTheOtherProductIsRefused(t *testing.T) {
 	t.Parallel()
 	s, err := SharedOf(t.Context(), plan.DialectMariaDB)
