@@ -8,3 +8,9 @@ var OutOfStep = outOfStep
 
 // Substitute puts a reference in the place of a column.
 var Substitute = substitute
+
+// Names reports whether SQL text names an identifier.
+var Names = names
+
+// TakesField reports whether a body takes a column from NEW or OLD.
+var TakesField = takesField

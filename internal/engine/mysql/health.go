@@ -77,13 +77,17 @@ func (e *Engine) tableHealth(ctx context.Context, c *sql.Conn, table string) (en
 		return engine.SyncHealth{}, err
 	}
 	create, names := e.Compose("", table, links), triggerNames(table, links)
-	for i, insert := range []bool{true, false} {
-		way := fmt.Sprintf("on one session: SET SESSION sql_mode = '%s'; SET NAMES utf8mb4 COLLATE utf8mb4_bin; LOCK TABLES %s WRITE; DROP TRIGGER IF EXISTS %s; UNLOCK TABLES last; %s",
+	for i := range names {
+		way := fmt.Sprintf("on one session (a command-line client needs another DELIMITER): SET SESSION sql_mode = '%s'; SET NAMES utf8mb4 COLLATE utf8mb4_bin; LOCK TABLES %s WRITE; DROP TRIGGER IF EXISTS %s; %s; UNLOCK TABLES",
 			strictMode, ident(table), ident(names[i]), create[i])
-		if problem, other := found.problem(names[i], syncBody(links, insert), insert, mode); problem != "" {
-			if other != "" {
-				way = other
-			}
+		problem, other, err := found.problem(ctx, c, names[i], create[i], mode)
+		if err != nil {
+			return engine.SyncHealth{}, err
+		}
+		if other != "" {
+			way = other
+		}
+		if problem != "" {
 			return ill(table, problem, way), nil
 		}
 	}
@@ -112,7 +116,7 @@ func columnTypes(ctx context.Context, q querier, table string) (map[string]strin
 type tableTrigger struct {
 	name, timing, event    string
 	order                  int
-	body, mode             string
+	mode                   string
 	definer                string
 	client, collation, own string // character set and collation of its session; the account that asks
 }
@@ -121,47 +125,54 @@ type tableTriggers []tableTrigger
 
 func readSync(ctx context.Context, q querier, table string) (tableTriggers, error) {
 	return records(ctx, q, func(r *sql.Rows) (t tableTrigger, err error) {
-		return t, r.Scan(&t.name, &t.timing, &t.event, &t.order, &t.body, &t.mode, &t.definer, &t.client, &t.collation, &t.own)
-	}, `SELECT /* phased */ TRIGGER_NAME, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER, ACTION_STATEMENT, SQL_MODE, DEFINER, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, CURRENT_USER()
+		return t, r.Scan(&t.name, &t.timing, &t.event, &t.order, &t.mode, &t.definer, &t.client, &t.collation, &t.own)
+	}, `SELECT /* phased */ TRIGGER_NAME, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER, SQL_MODE, DEFINER, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, CURRENT_USER()
 		FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = ? ORDER BY EVENT_MANIPULATION, ACTION_TIMING, ACTION_ORDER`, table)
 }
 
 // problem compares one trigger of the sync with what it has to be; way is "" where it
 // has to be made again.
-func (all tableTriggers) problem(name, body string, insert bool, mode string) (problem, way string) {
-	event := "UPDATE"
-	if insert {
-		event = "INSERT"
-	}
+func (all tableTriggers) problem(ctx context.Context, c querier, name, create, mode string) (problem, way string, err error) {
 	i := slices.IndexFunc(all, func(t tableTrigger) bool { return t.name == name })
 	if i < 0 {
-		return fmt.Sprintf("the trigger %s is missing", name), ""
+		return fmt.Sprintf("the trigger %s is missing", name), "", nil
 	}
-	t := all[i]
-	switch {
-	case t.timing != "BEFORE" || t.event != event || t.body != stored(body):
-		return fmt.Sprintf("the trigger %s was replaced by another", name), ""
+	same, err := unaltered(ctx, c, name, create)
+	switch t := all[i]; {
+	case err != nil:
+		return "", "", err
+	case !same:
+		return fmt.Sprintf("the trigger %s was replaced by another", name), "", nil
 	case !sameMode(t.mode, mode) || t.client != "utf8mb4" || t.collation != "utf8mb4_bin":
-		return fmt.Sprintf("the trigger %s was made under other settings (sql_mode %s, %s, %s)", name, t.mode, t.client, t.collation), ""
+		return fmt.Sprintf("the trigger %s was made under other settings (sql_mode %s, %s, %s)", name, t.mode, t.client, t.collation), "", nil
 	}
 	for _, o := range all {
-		if o.timing == "BEFORE" && o.event == event && o.order > t.order && !strings.HasPrefix(o.name, triggerPrefix) {
+		if o.timing == "BEFORE" && o.event == all[i].event && o.order > all[i].order && !strings.HasPrefix(o.name, triggerPrefix) {
 			return fmt.Sprintf("the trigger %s fires behind %s and can undo it", o.name, name),
-				fmt.Sprintf("drop %s and create it again with FOR EACH ROW PRECEDES %s", ident(o.name), ident(name))
+				fmt.Sprintf("drop %s and create it again with FOR EACH ROW PRECEDES %s", ident(o.name), ident(name)), nil
 		}
 	}
-	return "", ""
+	return "", "", nil
 }
 
-// stored is a body as information_schema shows it, in utf8mb3: what is outside of it
-// becomes a question mark.
-func stored(body string) string {
-	return strings.Map(func(r rune) rune {
-		if r > 0xffff {
-			return '?'
+// unaltered compares a trigger with the statement that made it, which the server keeps
+// as it was written. (What information_schema shows of it is in utf8mb3, and on MySQL
+// names with a backtick are not right there.)
+func unaltered(ctx context.Context, c querier, name, create string) (bool, error) {
+	shown, err := records(ctx, c, func(r *sql.Rows) (string, error) {
+		columns, err := r.Columns()
+		if err != nil {
+			return "", err
 		}
-		return r
-	}, body)
+		values := make([]sql.NullString, len(columns))
+		into := make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		err = r.Scan(into...)
+		return values[slices.Index(columns, "SQL Original Statement")].String, err
+	}, "SHOW /* phased */ CREATE TRIGGER "+ident(name))
+	return len(shown) == 1 && strings.HasSuffix(shown[0], strings.TrimPrefix(create, "CREATE")), err
 }
 
 // sameMode compares what two sql_modes switch on.

@@ -17,7 +17,7 @@ func names(text, name string) bool {
 		switch c := text[0]; {
 		case c == '`' || c == '"' || c == '\'':
 			n := quotedLen(text)
-			inner := text[1:max(1, n-1)]
+			inner := strings.TrimSuffix(text[1:n], text[:1])
 			if c != '\'' && strings.EqualFold(strings.ReplaceAll(inner, string([]byte{c, c}), string(c)), name) {
 				return true
 			}
