@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/phasedb/phased/expand/plan"
@@ -113,6 +114,28 @@ func (c *emptyCopy) foreignKeys(ctx context.Context, t *schema.Table) error {
 		}
 		clause := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", tableMark, copyKey(k.Name), idents(k.Columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
 		if err := c.unchecked(ctx, func() error { return c.exec(ctx, template(clause)) }); err != nil {
+			return err
+		}
+	}
+	return c.indexes(ctx, t)
+}
+
+// indexes adds those that a foreign key of the copy has displaced: the index that the
+// server has made for a key goes when it makes another one for the copy's.
+func (c *emptyCopy) indexes(ctx context.Context, t *schema.Table) error {
+	have, err := list(ctx, c.c, "SELECT /* phased */ DISTINCT INDEX_NAME FROM information_schema.STATISTICS WHERE "+inTable(c.name))
+	if err != nil {
+		return err
+	}
+	for _, x := range t.Indexes {
+		if x.Primary || slices.Contains(have, x.Name) {
+			continue
+		}
+		unique := ""
+		if x.Unique {
+			unique = "UNIQUE "
+		}
+		if err := c.exec(ctx, template(fmt.Sprintf("ALTER TABLE %s ADD %sINDEX %s %s", tableMark, unique, ident(x.Name), x.Definition))); err != nil {
 			return err
 		}
 	}
