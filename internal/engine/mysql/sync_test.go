@@ -228,3 +228,17 @@ func TestSyncOfEveryType(t *testing.T) {
 		}
 	})
 }
+
+// Most writes leave every pair in step: that is asked once, in front of everything.
+func TestSyncAsksFirstWhetherARowIsInStep(t *testing.T) {
+	t.Parallel()
+	e := mysql.New(nil, plan.DialectMariaDB, nil)
+	ab, bc := pair("0007", "users", "a", "b", varchar), pair("0008", "users", "b", "c", varchar)
+	in := func(column string) string { return "CAST(NEW.`" + column + "` AS BINARY)" }
+	want := "BEGIN\n  IF NOT (" + in("b") + " <=> " + in("a") + ") OR NOT (" + in("c") + " <=> " + in("b") + ") THEN\n"
+	for _, create := range e.Compose("", "users", []plan.Link{ab, bc}) {
+		if !strings.Contains(create, want) {
+			t.Errorf("want %q in\n%s", want, create)
+		}
+	}
+}
