@@ -3,6 +3,8 @@ package scratch
 import (
 	"database/sql"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -218,9 +220,25 @@ func TestServerOfTheOtherProductIsRefused(t *testing.T) {
 	if err == nil || errors.Is(err, ErrUnavailable) {
 		t.Fatalf("got %v, want it to say that the server is MariaDB", err)
 	}
-	if dir := (mysql{}).program(t.Context(), "/usr/sbin"); dir != "" && s.Source() == SourceBinaries {
-		if out := (mysql{maria: true}).program(t.Context(), "/usr/sbin"); out == dir {
-			t.Errorf("%s passes for both", dir)
+}
+
+// Both products install a mysqld.
+func TestProgramIsToldByItsVersion(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]mysql{
+		"mysqld  Ver 10.11.19-MariaDB for Linux on x86_64 (MariaDB Server)": {maria: true},
+		"mysqld  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server)":    {},
+	} {
+		dir := t.TempDir()
+		for name, script := range map[string]string{"mysqld": "echo '" + version + "'", "mariadb-install-db": ""} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, p := range []mysql{{}, {maria: true}} {
+			if got := p.program(t.Context(), dir); (got != "") != (p == want) {
+				t.Errorf("%s: %s takes %q", version, p.traits().name, got)
+			}
 		}
 	}
 }
