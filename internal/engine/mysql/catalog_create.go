@@ -84,12 +84,13 @@ func (c *created) add(item string) {
 // readColumn reads the options behind a column's type.
 func readColumn(name, text string) createdColumn {
 	c := createdColumn{name: name}
-	word, rest := leadingWord(text) // the type
+	_, rest := leadingWord(text) // the type
 	if strings.HasPrefix(rest, "(") {
 		_, rest, _ = parens(rest)
 	}
 	ofType := func() { c.typ = strings.TrimSpace(strings.TrimSuffix(text, rest)) }
 	for ofType(); rest != ""; {
+		var word string
 		word, rest = leadingWord(rest)
 		switch upper := strings.ToUpper(word); upper {
 		case "UNSIGNED", "ZEROFILL":

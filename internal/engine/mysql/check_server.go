@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
-	"time"
 )
 
 // maxRowVersions is how often MySQL adds or drops a column of a table instantly until it
@@ -63,56 +61,18 @@ func (r *resolver) checkBinlog(ctx context.Context) error {
 	return nil
 }
 
-// preparedFor is how long a prepared transaction must be seen to count as left behind.
-const preparedFor = 2 * time.Second
-
-// checkPrepared: a prepared transaction keeps its metadata locks until somebody ends it.
-// The server does not say of which tables.
+// checkPrepared: a prepared transaction keeps its locks until somebody ends it, also when
+// its client is gone. The server does not say on which tables.
 func (r *resolver) checkPrepared(ctx context.Context) error {
-	first, err := r.prepared(ctx)
-	if err != nil || len(first) == 0 {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(preparedFor):
-	}
-	again, err := r.prepared(ctx)
+	left, err := leftPrepared(ctx, r.c)
 	if err != nil {
-		return err
+		return fmt.Errorf("look for prepared transactions: %w", err)
 	}
-	for _, x := range again {
-		if slices.Contains(first, x) {
-			r.hazard("prepared-transaction", fmt.Sprintf("transaction %s is prepared and not ended: if it holds a lock on a table of this migration, every step waits for it", x),
-				"end it: XA COMMIT or XA ROLLBACK "+x)
-		}
+	for _, x := range left {
+		r.hazard("prepared-transaction", fmt.Sprintf("transaction %s is prepared and not ended: if it holds a lock on a table of this migration, every step waits for it", x),
+			fmt.Sprintf("end it: XA COMMIT %s or XA ROLLBACK %[1]s", x))
 	}
 	return nil
-}
-
-// prepared lists them as XA COMMIT wants them.
-func (r *resolver) prepared(ctx context.Context) ([]string, error) {
-	rows, err := r.c.QueryContext(ctx, "XA RECOVER")
-	if mayNot(err) || number(err) == errXARecover {
-		return nil, nil // an account that may not ask cannot be told
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask for prepared transactions: %w", err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var format, global, branch int
-		var data []byte
-		if err := rows.Scan(&format, &global, &branch, &data); err != nil {
-			return nil, err
-		}
-		if global+branch <= len(data) {
-			out = append(out, fmt.Sprintf("X'%x',X'%x',%d", data[:global], data[global:global+branch], format))
-		}
-	}
-	return out, rows.Err()
 }
 
 // checkTriggers looks at other people's triggers: those that assign a synced column, those

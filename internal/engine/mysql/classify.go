@@ -50,7 +50,6 @@ const (
 	errUnknownAlgorithm = 1800
 	errLockClause       = 1221 // INSTANT takes no LOCK clause
 	errUnknownVariable  = 1193
-	errXARecover        = 1401 // may not ask for prepared transactions
 	errRowVersions      = 4092 // no more row versions: the table must be rebuilt
 )
 

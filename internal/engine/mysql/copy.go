@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/phasedb/phased/expand/plan"
 	"github.com/phasedb/phased/internal/schema"
@@ -36,11 +37,29 @@ const (
 	algorithmInPlace = "ALGORITHM=INPLACE, LOCK=NONE"
 )
 
-func (e *Engine) algorithms() []string {
-	if e.mariadb() {
+func (e *Engine) algorithms(clauses string) []string {
+	switch {
+	case e.mariadb():
 		return []string{algorithmInstant, algorithmNoCopy, algorithmInPlace}
+	case cutsName(clauses):
+		return []string{algorithmInPlace}
 	}
 	return []string{algorithmInstant, algorithmInPlace}
+}
+
+// maxDroppedName is how many bytes of a column's name MySQL keeps when it drops it
+// instantly: 64 without "!hidden!_dropped_v64_p1017_".
+const maxDroppedName = 37
+
+// cutsName: where it would cut such a name within a character, MySQL refuses the
+// statement (error 3507); whether it does depends on the table's earlier life.
+func cutsName(clauses string) bool {
+	_, rest, ok := strings.Cut(clauses, "DROP COLUMN ")
+	if !ok {
+		return false
+	}
+	name, _ := leadingName(rest)
+	return len(name) > maxDroppedName && len(name) != utf8.RuneCountInString(name)
 }
 
 // template is a statement on a table whose name is not fixed: tableMark stands for it. A
@@ -78,11 +97,12 @@ func (t template) real(table string) string {
 
 // text is the statement on the copy.
 func (c *emptyCopy) text(t template) string {
-	s := between(strings.ReplaceAll(string(t), tableMark, ident(c.name)), keyMark, func(name string) string {
-		return ident(shortName("phased~"+c.mark+"~", name, ""))
-	})
+	s := between(strings.ReplaceAll(string(t), tableMark, ident(c.name)), keyMark, func(name string) string { return ident(c.keyName(name)) })
 	return between(s, otherMark, func(string) string { return ident(copyPrefix + "nowhere") })
 }
+
+// keyName is the name that a foreign key has on the copy.
+func (c *emptyCopy) keyName(name string) string { return shortName("phased~"+c.mark+"~", name, "") }
 
 // newCopy makes the copy, with the table's foreign keys, which lead nowhere there, and a
 // row.
@@ -112,8 +132,8 @@ func (c *emptyCopy) foreignKeys(ctx context.Context, t *schema.Table) error {
 		if k.Kind != schema.ConstraintForeign {
 			continue
 		}
-		clause := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", tableMark, copyKey(k.Name), idents(k.Columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
-		if err := c.unchecked(ctx, func() error { return c.exec(ctx, template(clause)) }); err != nil {
+		add := fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", tableMark, copyKey(k.Name), idents(k.Columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
+		if err := c.unchecked(ctx, func() error { return c.exec(ctx, template(add)) }); err != nil {
 			return err
 		}
 	}
@@ -239,7 +259,7 @@ func (c *emptyCopy) setting(ctx context.Context, set, back string, fn func() err
 // error is a *blocksError where there is none.
 func (c *emptyCopy) alter(ctx context.Context, clauses string) (algorithm string, err error) {
 	var reason error
-	for _, algorithm := range c.e.algorithms() {
+	for _, algorithm := range c.e.algorithms(clauses) {
 		err = c.exec(ctx, alterText(clauses, algorithm))
 		if err == nil {
 			return algorithm, nil

@@ -34,11 +34,8 @@ func columnIs(table, column, property string) string {
 	return exists("COLUMNS", where)
 }
 
-// temporaryComment marks a column that holds a name's place for a moment.
-const temporaryComment = "phased: temporary name"
-
 func isTemporary(table, column string) string {
-	return columnIs(table, column, exactly("COLUMN_COMMENT", temporaryComment))
+	return columnIs(table, column, exactly("COLUMN_COMMENT", temporaryName))
 }
 
 func doneIndex(table, index string) string {

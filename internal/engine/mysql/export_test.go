@@ -14,3 +14,6 @@ var Names = names
 
 // TakesField reports whether a body takes a column from NEW or OLD.
 var TakesField = takesField
+
+// FillValue is what the backfill writes.
+var FillValue = fillValue

@@ -75,17 +75,6 @@ func (c *course) alter(ctx context.Context, s plan.Step, clauses string, before 
 	return nil
 }
 
-// statement renders a statement that has no ALGORITHM.
-func (c *course) statement(ctx context.Context, s plan.Step, t template) error {
-	err := c.run(ctx, func(ctx context.Context) error { return c.s.copy.exec(ctx, t) })
-	if err != nil {
-		return c.refused(s, string(t), err)
-	}
-	s.Statements, s.Relation, s.StatementTimeout = []string{t.real(c.s.Name)}, c.s.sql(), statementTimeout
-	c.r.step(s)
-	return nil
-}
-
 // change renders a change of the sync.
 func (c *course) change(ctx context.Context, s plan.Step) error {
 	sync := *s.Sync
@@ -99,10 +88,7 @@ func (c *course) change(ctx context.Context, s plan.Step) error {
 			return c.refused(s, "create the triggers", err)
 		}
 	}
-	c.sync = after
-	if sync.Swap == "" {
-		c.links = after
-	}
+	c.sync, c.links = after, after
 	s.Sync, s.Relation, s.StatementTimeout = &sync, c.s.sql(), statementTimeout
 	c.r.step(s)
 	return nil

@@ -269,7 +269,7 @@ func (n *renaming) hide(ctx context.Context) error {
 
 // holder is a column that holds a name's place.
 func (n *renaming) holder(name string) string {
-	return definition{name: name, typ: n.old.Declared, invisible: true, comment: temporaryComment}.String()
+	return definition{name: name, typ: n.old.Declared, invisible: true, comment: temporaryName}.String()
 }
 
 // drop removes the old side. What was carried over takes the old names, so the end is

@@ -21,6 +21,8 @@ import (
 const (
 	lockTimeout      = time.Second
 	statementTimeout = 10 * time.Second
+	// lookTimeout is for looking, for which nobody waits.
+	lookTimeout = 10 * time.Second
 )
 
 // Resolve renders a migration against the live catalog. The life of each change is gone
@@ -36,7 +38,7 @@ func (e *Engine) Resolve(ctx context.Context, m *plan.Migration, links []plan.Li
 	if e.mariadb() {
 		r.p.Require.MinVersion = minMariaDB
 	}
-	err = e.with(ctx, pinned{lockWait: lockTimeout, idle: time.Minute, discard: true}, func(c *sql.Conn) error {
+	err = e.with(ctx, pinned{lockWait: lookTimeout, idle: time.Minute, discard: true}, func(c *sql.Conn) error {
 		r.c = c
 		defer func() {
 			for _, s := range r.tables {

@@ -112,21 +112,27 @@ const preparedWait = 2 * time.Second
 // to wait says so.
 func (e *Engine) Prepared(ctx context.Context, _ *plan.Plan) (out []string, err error) {
 	err = e.look(ctx, "look for prepared transactions", func(c *sql.Conn) error {
-		before, err := prepared(ctx, c)
-		if err != nil || len(before) == 0 {
-			return err
-		}
-		if err := poll(ctx, preparedWait); err != nil {
-			return err
-		}
-		after, err := prepared(ctx, c)
-		out = slices.DeleteFunc(after, func(x string) bool { return !slices.Contains(before, x) })
+		out, err = leftPrepared(ctx, c)
 		return err
 	})
+	return out, err
+}
+
+// leftPrepared gives those that are there for a while. An account that may not ask is
+// told of none.
+func leftPrepared(ctx context.Context, c querier) ([]string, error) {
+	before, err := prepared(ctx, c)
 	if number(err) == errMayNotRecover {
 		return nil, nil
 	}
-	return out, err
+	if err != nil || len(before) == 0 {
+		return nil, err
+	}
+	if err := poll(ctx, preparedWait); err != nil {
+		return nil, err
+	}
+	after, err := prepared(ctx, c)
+	return slices.DeleteFunc(after, func(x string) bool { return !slices.Contains(before, x) }), err
 }
 
 // errMayNotRecover is what MySQL says to an account without XA_RECOVER_ADMIN.
