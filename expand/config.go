@@ -23,7 +23,7 @@ type Config struct {
 	// Migrations are migrations written as Go values; they are ordered by name among the files.
 	Migrations []*Migration
 	// Parser reads files that have no plan file. Default nil: every file needs one.
-	// It is expand/postgres.Parser(), which needs cgo.
+	// It is expand/postgres.Parser(), which needs cgo, or expand/mysql.Parser().
 	Parser Parser
 	// Replan renders a plan anew where the live catalog differs from the plan's
 	// facts. Default false: Up stops before touching anything and shows the difference.

@@ -138,7 +138,7 @@ func loadFile(fsys fs.FS, dir, name string, parser Parser) (*source, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read plan: %w", err)
 	case parser == nil:
-		return nil, &InputError{File: file, Problem: "it has no plan file, and this build has no SQL parser", Way: "run `phased plan -write`, or set Config.Parser to the parser of expand/postgres"}
+		return nil, &InputError{File: file, Problem: "it has no plan file, and this build has no SQL parser", Way: "run `phased plan -write`, or set Config.Parser to the parser of expand/postgres or expand/mysql"}
 	default:
 		if s.m, err = parser.Parse(file, string(text)); err != nil {
 			return nil, err

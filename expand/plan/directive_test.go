@@ -167,3 +167,99 @@ func checkError(t *testing.T, s string, err error) {
 		t.Errorf("error %+v for %q", in, s)
 	}
 }
+
+// What is different on MySQL and MariaDB.
+func TestParseDirectivesOfMySQL(t *testing.T) {
+	users := func(column string) ColumnName { return ColumnName{Table: "users", Column: column} }
+	for _, test := range []struct {
+		name, sql string
+		want      Directives
+		marks     []AsWrittenMark
+	}{
+		{"both kinds of comment", "-- phased:contract a\n# phased:contract b\n#phased:contract c", Directives{Contracts: []string{"a", "b", "c"}}, nil},
+		{"names keep their case", "-- phased:up App.Users.Email = x", Directives{Expressions: []Expression{{DirectionUp, ColumnName{"App", "Users", "Email"}, "x", 1}}}, nil},
+		{"names in backticks", "-- phased:up `a.b` . `c``d`.1e=`x y`", Directives{Expressions: []Expression{{DirectionUp, ColumnName{"a.b", "c`d", "1e"}, "`x y`", 1}}}, nil},
+		{"64 characters", "-- phased:up users." + strings.Repeat("ä", 64) + " = x", Directives{Expressions: []Expression{{DirectionUp, users(strings.Repeat("ä", 64)), "x", 1}}}, nil},
+		{"quotes in the expression", `-- phased:up users.a = 'it''s (\';' || "b;(" || ` + "`#`", Directives{Expressions: []Expression{{DirectionUp, users("a"), `'it''s (\';' || "b;(" || ` + "`#`", 1}}}, nil},
+		{"as written", "SELECT 1;\n# phased:as-written reason=\"x\"\nSELECT 2;", Directives{}, []AsWrittenMark{{2, 10, "x"}}},
+		{"strings", "SELECT '\n-- phased:contract a\n\\'\n-- phased:contract b\n', \"\n# phased:contract c\n\"", Directives{}, nil},
+		{"quoted name", "SELECT `\n-- phased:contract a\n``\n-- phased:contract a\n`", Directives{}, nil},
+		{"block comments do not nest", "/* a /* b */\n-- phased:contract a\n", Directives{Contracts: []string{"a"}}, nil},
+		{"code to some servers", "/*!80016\n-- phased:contract a\nSELECT 1 */;\n-- phased:contract b", Directives{Contracts: []string{"b"}}, nil},
+		{"minus minus", "SELECT 1--1\n-- phased:contract a", Directives{Contracts: []string{"a"}}, nil},
+		{"dollars are parts of names", "SELECT $$\n-- phased:contract a\n$$", Directives{Contracts: []string{"a"}}, nil},
+		{"carriage returns", "-- phased:contract a\r\n# phased:contract b\r\n", Directives{Contracts: []string{"a", "b"}}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, d := range []Dialect{DialectMySQL, DialectMariaDB} {
+				got, marks, err := ParseDirectives(d, "f.sql", test.sql)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !reflect.DeepEqual(got, test.want) || !reflect.DeepEqual(marks, test.marks) {
+					t.Errorf("\n got %+v, %+v\nwant %+v, %+v", got, marks, test.want, test.marks)
+				}
+			}
+		})
+	}
+}
+
+func TestParseDirectivesOfMySQLRefuses(t *testing.T) {
+	for _, test := range []struct{ name, sql, want string }{
+		{"no blank", "\n--phased:contract a", "f.sql:2: -- without a blank behind it begins no comment; write -- phased:"},
+		{"behind code", "SELECT 1; # phased:contract a", "f.sql:1: phased:contract stands behind something else; put it on a line of its own"},
+		{"a carriage return alone", "SELECT 1;\n# a\rDROP TABLE t;", "f.sql:2: a comment holds a carriage return, which ends no line for the server; save the file with line feeds"},
+		{"names in double quotes", `-- phased:up "a".b = c`, `f.sql:1: phased:up: no name at "\"a\".b = c"; write phased:up TABLE.COLUMN = EXPRESSION`},
+		{"open name", "-- phased:up `a.b = c", "f.sql:1: phased:up: a quoted name has no closing `; write phased:up TABLE.COLUMN = EXPRESSION"},
+		{"long name", "-- phased:up a." + strings.Repeat("ä", 65) + " = c", `f.sql:1: phased:up: the name "` + strings.Repeat("ä", 65) + `" has 65 characters, the server takes 64; write phased:up TABLE.COLUMN = EXPRESSION`},
+		{"comment in the expression", "-- phased:up a.b = c # the price", "f.sql:1: phased:up: the expression holds a comment; write phased:up TABLE.COLUMN = EXPRESSION"},
+		{"code in the expression", "-- phased:up a.b = c /*! + 1 */", "f.sql:1: phased:up: the expression holds a comment; write phased:up TABLE.COLUMN = EXPRESSION"},
+		{"open string in the expression", `-- phased:up a.b = 'c\'`, "f.sql:1: phased:up: a string in the expression does not end; write phased:up TABLE.COLUMN = EXPRESSION"},
+		{"open string", "SELECT 1;\nSELECT 'a\\'\n", "f.sql:2: a string begins here and does not end; close it"},
+		{"open name in SQL", "SELECT `a", "f.sql:1: a quoted name begins here and does not end; close it"},
+		{"open comment", "\n/* a", "f.sql:2: a block comment begins here and does not end; close it"},
+		{"open code", "\n/*!80016 a", "f.sql:2: a comment begins here and does not end; close it"},
+		{"code that ends in two places", "\n/*!80016 'a */ b' */", "f.sql:2: a comment that is code to some servers ends elsewhere for others; take quotes and comments out of it, or write it as plain SQL"},
+		{"a comment within code", "/*M! a /* b */ c */", "f.sql:1: a comment that is code to some servers ends elsewhere for others; take quotes and comments out of it, or write it as plain SQL"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, _, err := ParseDirectives(DialectMySQL, "f.sql", test.sql)
+			var in *InputError
+			if !errors.As(err, &in) || err.Error() != test.want {
+				t.Errorf("\n got %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+// FuzzParseDirectivesOfMySQL is FuzzParseDirectives for MySQL's quotes and comments.
+func FuzzParseDirectivesOfMySQL(f *testing.F) {
+	for _, s := range []string{
+		"-- phased:up a.b = c\n# phased:down a.c = b\n", "-- phased:contract x\r\n", "'a\\'' -- phased:contract x", "/*! -- x\n*/ /*M!1 */", "`a``", "--phased:x", "'\\", "\ufeff# phased:accept a reason=\"b\"", "AS $$ ' $$",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		_, marks, err := ParseDirectives(DialectMySQL, "f.sql", s)
+		checkError(t, s, err)
+		for _, m := range marks {
+			if rest := s[m.Offset:]; !strings.HasPrefix(rest, "--") && !strings.HasPrefix(rest, "#") || m.Line != sqltext.LineAt(s, m.Offset) || m.Reason == "" {
+				t.Errorf("mark %+v in %q", m, s)
+			}
+		}
+		if checkText("f.sql", s) != nil {
+			return
+		}
+		for _, hidden := range []string{
+			"SELECT '" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(s) + "'",
+			`SELECT "` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(s) + `"`,
+			"SELECT `" + strings.ReplaceAll(s, "`", "``") + "`",
+			"/* " + strings.NewReplacer("*", "", "/", "").Replace(s) + " */",
+		} {
+			d, marks, err := ParseDirectives(DialectMySQL, "f.sql", hidden)
+			if err != nil || len(marks) > 0 || !reflect.DeepEqual(d, Directives{}) {
+				t.Errorf("%q: directives %+v, marks %v, error %v; want none", hidden, d, marks, err)
+			}
+		}
+	})
+}
