@@ -26,7 +26,6 @@ type emptyCopy struct {
 	c    *sql.Conn
 	name string
 	mark string // in the names of what must be unique in the database
-	now  []plan.Link
 }
 
 // The ways in which an ALTER may run, the best one first. None of them blocks writes for
@@ -306,12 +305,27 @@ func (e *blocksError) Unwrap() error { return e.err }
 
 // sync makes the copy's triggers what the links say.
 func (c *emptyCopy) sync(ctx context.Context, links []plan.Link) error {
-	for _, statement := range composeChange(c.name, c.now, links) {
-		if _, err := c.c.ExecContext(ctx, statement); err != nil {
+	have, err := triggers(ctx, c.c, c.name)
+	if err != nil {
+		return err
+	}
+	want := triggerNames(c.name, links)
+	for _, name := range have { // also those of an earlier change of the file
+		if slices.Contains(want, name) {
+			continue
+		}
+		if _, err := c.c.ExecContext(ctx, "DROP TRIGGER "+ident(name)); err != nil {
 			return err
 		}
 	}
-	c.now = links
+	for i, create := range c.e.Compose("", c.name, links) {
+		if slices.Contains(have, want[i]) {
+			continue
+		}
+		if _, err := c.c.ExecContext(ctx, create); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/phasedb/phased/expand/plan"
@@ -27,7 +28,7 @@ func (r *resolver) course(s *subject) *course {
 			c.links = append(c.links, l)
 		}
 	}
-	c.sync, s.copy.now = c.links, nil
+	c.sync = c.links
 	return c
 }
 
@@ -84,7 +85,11 @@ func (c *course) change(ctx context.Context, s plan.Step) error {
 	// Triggers make no difference to the copy's ALTERs; those that need something new of
 	// the server are tried.
 	if sync.Add != nil || sync.Swap != "" && s.Phase == plan.PhaseHide {
-		if err := c.s.copy.sync(ctx, after); err != nil {
+		// On the copy an earlier change of this file has been led to its end already.
+		there := slices.DeleteFunc(slices.Clone(after), func(l plan.Link) bool {
+			return l.Migration == c.r.m.Name && l.ID != fmt.Sprintf("%s/%d", c.r.m.Name, c.r.n)
+		})
+		if err := c.s.copy.sync(ctx, there); err != nil {
 			return c.refused(s, "create the triggers", err)
 		}
 	}
