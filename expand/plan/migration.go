@@ -91,8 +91,7 @@ func Checksum(sql string) string {
 
 // Parser turns the text of one migration file into changes. It needs no
 // database. expand/postgres has the one for PostgreSQL, expand/mysql the one for
-// MySQL and MariaDB; errors name file, line
-// and statement.
+// MySQL and MariaDB. Errors name file, line and statement.
 type Parser interface {
 	Parse(file string, sql string) (*Migration, error)
 }
