@@ -51,7 +51,7 @@ func selected(sql string) (ast.ExprNode, error) {
 	s, ok := tree.(*ast.SelectStmt)
 	if !ok || s.Kind != ast.SelectStmtKindSelect || s.Distinct || s.From != nil || s.Where != nil || s.GroupBy != nil || s.Having != nil ||
 		s.WindowSpecs != nil || s.OrderBy != nil || s.Limit != nil || s.LockInfo != nil || s.SelectIntoOpt != nil || s.With != nil ||
-		s.SelectStmtOpts != nil && (s.SQLCache != true || s.CalcFoundRows || s.StraightJoin || s.SQLBigResult || s.SQLSmallResult || s.SQLBufferResult || s.Priority != 0) ||
+		s.SelectStmtOpts != nil && (!s.SQLCache || s.CalcFoundRows || s.StraightJoin || s.SQLBigResult || s.SQLSmallResult || s.SQLBufferResult || s.Priority != 0) ||
 		len(s.Fields.Fields) != 1 {
 		return nil, no
 	}
