@@ -420,6 +420,31 @@ func (f *filling) column(query string) []string {
 	return out
 }
 
+// A chunk reads its range also where it is most of the table, or another index seems
+// to serve as well: the locks that come with it are those of its own rows.
+func TestChunkReadsNothingElse(t *testing.T) {
+	families(t, func(t *testing.T, d plan.Dialect) {
+		f := newFilling(t, d, []string{"CREATE TABLE t (tenant int, id int, old varchar(100), a int NOT NULL DEFAULT 1, PRIMARY KEY (tenant, id), KEY tenant (tenant), KEY (a, tenant))",
+			"INSERT INTO t (tenant, id, old) " + hundred + " SELECT 1, i, 'v' FROM s"}, []string{"tenant", "id"}, nil)
+		f.exec("ANALYZE TABLE t")
+		fill, _ := f.start("w")
+		k := fill.Walk.(*keyset)
+		for _, r := range [][2]int64{{0, 90}, {5, 95}, {50, 60}} {
+			from, to := []string{"1", fmt.Sprint(r[0])}, []string{"1", fmt.Sprint(r[1])}
+			for _, piece := range k.pieces(from, to) {
+				if n := f.reads(k.updateSQL(f.link, piece)); n > r[1]-r[0]+2 {
+					t.Errorf("%d entries read for the %d rows behind %d", n, r[1]-r[0], r[0])
+				}
+			}
+			for _, piece := range k.pieces(from, fill.Upper) {
+				if n := f.reads(k.nthSQL(piece, 5, from, fill.Upper)); n > 7 {
+					t.Errorf("%d entries read to cut 5 rows behind %d", n, r[0])
+				}
+			}
+		}
+	})
+}
+
 // A chunk of a key of several columns reads its own part of the index, also where
 // the first column has two values, so that half the table is alike in it, and whatever
 // the statistics say.

@@ -334,18 +334,16 @@ func TestStart(t *testing.T) {
 	})
 }
 
-// A table that is not small is estimated, by what is known now.
+// A table that is not small is estimated, by what is known now: MySQL goes on to say
+// for a day what it has said once.
 func TestEstimate(t *testing.T) {
 	families(t, func(t *testing.T, d plan.Dialect) {
-		f := newFilling(t, d, []string{"CREATE TABLE t (id int PRIMARY KEY, old varchar(100))",
-			"INSERT INTO t " + hundred + " SELECT a.i * 10000 + b.i * 100 + c.i, 'v' FROM s a, s b, s c WHERE c.i <= 20"}, []string{"id"}, nil)
-		f.exec("ANALYZE TABLE t")
-		if d == plan.DialectMySQL { // who has asked once is told the same for a day
-			ask[int64](f, "SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 't'")
-		}
+		f := newFilling(t, d, tens, []string{"id"}, nil)
+		ask[int64](f, "SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 't'")
+		f.exec("INSERT INTO t (id, old) " + hundred + " SELECT a.i * 10000 + b.i * 100 + c.i, 'v' FROM s a, s b, s c WHERE c.i <= 20")
 		fill, _ := f.start("w")
-		if fill.Estimate < 150000 || fill.Estimate > 250000 {
-			t.Errorf("200000 rows are estimated as %d", fill.Estimate)
+		if fill.Estimate < 120000 || fill.Estimate > 300000 {
+			t.Errorf("200010 rows are estimated as %d", fill.Estimate)
 		}
 	})
 }
