@@ -85,8 +85,9 @@ type SyncStep struct {
 	Hide   string `json:"hide,omitempty"`   // the ID of a pair whose old column gets its hidden name
 	Show   string `json:"show,omitempty"`   // the reverse
 	// Swap is the ID of a pair whose old column is about to change its name between its
-	// own and the hidden one: from now on the sync works under both. To says which name
-	// comes. For servers that cannot change a name and a trigger in one transaction.
+	// own and the hidden one, or whose new column is about to be dropped: from now on the
+	// sync works before and after. To says what comes. For servers that cannot change a
+	// column and a trigger in one transaction.
 	Swap string `json:"swap,omitempty"`
 	To   NameTo `json:"to,omitempty"`
 	// At is the position of the composed statements among the step's own.
@@ -96,13 +97,14 @@ type SyncStep struct {
 	Composed []string `json:"composed,omitempty"`
 }
 
-// NameTo is the name that a pair's old column is about to get.
+// NameTo says what is about to become of a pair.
 type NameTo string
 
-// The two names of an old column.
+// The two names that an old column may get, and the end of the new one.
 const (
 	NameHidden NameTo = "hidden"
 	NameShown  NameTo = "shown"
+	NameGone   NameTo = "gone"
 )
 
 // Link is a pair of columns that are kept in step by value: the old side and the
@@ -123,8 +125,8 @@ type Link struct {
 	Down    string `json:"down,omitempty"` // expression over the new column; empty: as it is
 	// ImageEqual says that the type's = is identity.
 	ImageEqual bool `json:"image_equal,omitempty"`
-	// Swap says that the old column is about to get that name: the sync looks which of
-	// the two is there.
+	// Swap says that the old column is about to get that name, or the new one to be
+	// dropped: the sync looks what is there.
 	Swap NameTo `json:"swap,omitempty"`
 	// Default is the constant default of the new column, as the sync compares it; empty: none.
 	Default string `json:"default,omitempty"`

@@ -340,13 +340,17 @@ func (n *renaming) undo(ctx context.Context) error {
 	if err := n.dropHolder(ctx); err != nil {
 		return err
 	}
-	if err := n.change(ctx, plan.Step{Phase: plan.PhaseUndo, Title: fmt.Sprintf("end the sync of %s and %s", l.New, l.Old), Done: not(doneLink(l.ID)), Sync: &plan.SyncStep{Remove: l.ID}}); err != nil {
+	if err := n.change(ctx, plan.Step{Phase: plan.PhaseUndo, Title: fmt.Sprintf("make the sync of %s and %s work with and without %[1]s", l.New, l.Old), Done: doneNoColumn(t, l.New),
+		Sync: &plan.SyncStep{Swap: l.ID, To: plan.NameGone}}); err != nil {
 		return err
 	}
 	if err := n.dropNewKeys(ctx); err != nil {
 		return err
 	}
 	if err := n.alter(ctx, plan.Step{Phase: plan.PhaseUndo, Title: fmt.Sprintf("drop the new column %s", l.New), Done: doneNoColumn(t, l.New)}, "DROP COLUMN "+ident(l.New)); err != nil {
+		return err
+	}
+	if err := n.change(ctx, plan.Step{Phase: plan.PhaseUndo, Title: fmt.Sprintf("end the sync of %s and %s", l.New, l.Old), Done: not(doneLink(l.ID)), Sync: &plan.SyncStep{Remove: l.ID}}); err != nil {
 		return err
 	}
 	if !n.mandatory() {

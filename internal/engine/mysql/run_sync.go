@@ -57,11 +57,12 @@ func triggers(ctx context.Context, q querier, table string) ([]string, error) {
 	return names, nil
 }
 
-// checkLinks refuses to hide or show what is not in flight, and to hide a column that
-// an earlier change in flight still writes to: its old side would lose those writes.
+// checkLinks refuses to hide what is not in flight, and a column that an earlier change
+// in flight still writes to: its old side would lose those writes. The way back is
+// always open: a pair that has not come to be in flight is not in the sync.
 func checkLinks(s plan.SyncStep, links []plan.Link) error {
-	id := s.Hide + s.Show
-	if s.Swap != "" {
+	id := s.Hide
+	if s.To == plan.NameHidden {
 		id = s.Swap
 	}
 	if id == "" {
@@ -70,9 +71,6 @@ func checkLinks(s plan.SyncStep, links []plan.Link) error {
 	i := slices.IndexFunc(links, func(l plan.Link) bool { return l.ID == id })
 	if i < 0 {
 		return fmt.Errorf("%s is not among the pairs in flight on %s", id, s.Table)
-	}
-	if s.Hide == "" && s.To != plan.NameHidden {
-		return nil
 	}
 	for _, l := range links {
 		if l.ID != id && l.New == links[i].Show().Old {

@@ -82,7 +82,7 @@ func (e *Engine) links(ctx context.Context, q querier, table string) ([]plan.Lin
 		if table != "" && l.Table != table {
 			continue
 		}
-		if l.Swap != "" {
+		if l.Swap == plan.NameHidden || l.Swap == plan.NameShown {
 			shown, err := list(ctx, q, `SELECT /* phased */ COLUMN_NAME FROM information_schema.COLUMNS
 				WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = ? AND COLUMN_COMMENT <> ?`, l.Table, l.Show().Old, temporaryName)
 			if err != nil {

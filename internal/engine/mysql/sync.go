@@ -156,11 +156,12 @@ func (b *body) line(format string, args ...any) {
 	}
 }
 
-// swapped is the variable that tells which name the old column of link i has.
+// swapped is the variable that tells whether what the pair of link i waits for has come.
 func swapped(i int) string { return fmt.Sprintf("`phased name %d`", i) }
 
-// declare finds out, for each pair whose old column is about to change its name, which
-// name it has now. A column that is gone is noticed when the instruction is executed.
+// declare finds out, for each pair whose old column is about to change its name or whose
+// new one is about to be dropped, what is there now. A column that is gone is noticed
+// when the instruction is executed.
 func (b *body) declare(links []plan.Link) {
 	for i, l := range links {
 		if l.Swap != "" {
@@ -172,8 +173,11 @@ func (b *body) declare(links []plan.Link) {
 			continue
 		}
 		leaving := l.Show().Old
-		if l.Swap == plan.NameShown {
+		switch l.Swap {
+		case plan.NameShown:
 			leaving = l.Hidden
+		case plan.NameGone:
+			leaving = l.New
 		}
 		b.line("BEGIN")
 		b.line("DECLARE EXIT HANDLER FOR %d SET %s = 1;", errUnknownColumn, swapped(i))
@@ -184,7 +188,8 @@ func (b *body) declare(links []plan.Link) {
 	}
 }
 
-// pass writes one pass of link i, under both names while they are swapped.
+// pass writes one pass of link i, under both names while they are swapped. It ends with
+// the new column, in one moment: no write of new code finds the column and no sync.
 func (b *body) pass(links []plan.Link, i int, write func(plan.Link)) {
 	l := links[i]
 	if l.Swap == "" {
@@ -196,6 +201,11 @@ func (b *body) pass(links []plan.Link, i int, write func(plan.Link)) {
 		leaving, coming = coming, leaving
 	}
 	b.line("IF %s = 0 THEN", swapped(i))
+	if l.Swap == plan.NameGone {
+		write(l)
+		b.line("END IF;")
+		return
+	}
 	write(leaving)
 	b.line("ELSE")
 	write(coming)

@@ -1,0 +1,93 @@
+package mysql_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/phasedb/phased/expand/plan"
+)
+
+// New code may run until the new column is gone: in every state that a rollback passes
+// through, what it writes is on the old side too, or is refused.
+func TestUndoLosesNoWriteOfNewCode(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.exec("CREATE TABLE users (id int PRIMARY KEY, a varchar(20) NOT NULL, INDEX (a))", "INSERT INTO users VALUES (1, 'first')")
+		p, err := w.eng.Resolve(t.Context(), migration("0001", plan.RenameColumn{Table: "users", From: "a", To: "b"}), nil)
+		w.must(err)
+		token := w.lease("a")
+		w.must(w.eng.Begin(t.Context(), token, p, "expanding"))
+		written, refused := 0, 0
+		for _, phase := range []plan.Phase{plan.PhaseExpand, plan.PhaseFinish, plan.PhaseHide, plan.PhaseUndo} {
+			for n, s := range p.Steps {
+				if s.Phase != phase {
+					continue
+				}
+				w.run(stepRun(token, p, n))
+				if phase != plan.PhaseUndo {
+					continue
+				}
+				value := fmt.Sprintf("step %d", n)
+				_, inserted := w.db.Exec("INSERT INTO users (id, b) VALUES (?, ?)", 100+n, value)
+				_, updated := w.db.Exec("UPDATE users SET b = ? WHERE id = 1", value)
+				if (inserted == nil) != (updated == nil) {
+					t.Fatalf("after %q: %v, but %v", s.Title, inserted, updated)
+				}
+				if inserted != nil {
+					refused++
+					continue
+				}
+				written++
+				old := "a"
+				if w.hasColumn("users", "a~hidden") && !w.hasColumn("users", "a") {
+					old = "`a~hidden`"
+				}
+				is(w, "rows that show on the old side after "+s.Title, get[int](w, "SELECT COUNT(*) FROM users WHERE "+old+" = ?", value), 2)
+			}
+		}
+		if written == 0 || refused == 0 {
+			t.Errorf("new code wrote in %d states of the rollback and was refused in %d", written, refused)
+		}
+		w.exec("INSERT INTO users (id, a) VALUES (2, 'last')", "UPDATE users SET a = 'x'")
+		is(w, "triggers", get[int](w, "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"), 0)
+	})
+}
+
+// A rollback may begin before the pair is in flight: expand was ended in between.
+func TestUndoFromAnyStepOfExpand(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for ended := range 5 {
+			table := fmt.Sprintf("t%d", ended)
+			w.exec("CREATE TABLE " + table + " (id int PRIMARY KEY, a varchar(20) NOT NULL)")
+			want := get[string](w, "SELECT GROUP_CONCAT(COLUMN_NAME, COLUMN_TYPE, COALESCE(COLUMN_DEFAULT, '-') ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?", table)
+			p, err := w.eng.Resolve(t.Context(), migration(table, plan.RenameColumn{Table: table, From: "a", To: "b"}), nil)
+			w.must(err)
+			token := w.lease("a")
+			w.must(w.eng.Begin(t.Context(), token, p, "expanding"))
+			left := ended
+			for n, s := range p.Steps {
+				if s.Phase == plan.PhaseExpand && left > 0 {
+					left--
+					w.run(stepRun(token, p, n))
+				}
+			}
+			for n, s := range p.Steps {
+				if s.Phase != plan.PhaseUndo {
+					continue
+				}
+				done, err := w.eng.Done(t.Context(), s)
+				w.must(err)
+				if done {
+					w.must(w.eng.Record(t.Context(), stepRun(token, p, n)))
+				} else {
+					w.run(stepRun(token, p, n))
+				}
+			}
+			is(w, fmt.Sprintf("columns after %d steps and back", ended), get[string](w, "SELECT GROUP_CONCAT(COLUMN_NAME, COLUMN_TYPE, COALESCE(COLUMN_DEFAULT, '-') ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?", table), want)
+		}
+	})
+}
+
+func (w *world) hasColumn(table, column string) bool {
+	w.Helper()
+	return get[bool](w, "SELECT COUNT(*) > 0 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = ? AND COLUMN_COMMENT = ''", table, column)
+}
