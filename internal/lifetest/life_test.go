@@ -28,6 +28,7 @@ type life struct {
 	oldGone atomic.Bool
 	deploy  *deploy
 	errs    chan error // of the writers
+	refusal error      // of a replica: trying again is of no use
 
 	mu       sync.Mutex
 	replica  []*child // those that should be running
@@ -208,6 +209,9 @@ func (l *life) replicas() {
 		if c == nil || !c.working() {
 			l.replica[i] = l.start("replica")
 		}
+		if c != nil && !c.running() && c.err != nil && l.refusal == nil && strings.Contains(c.out.String(), "is refused, nothing was changed") {
+			l.refusal = fmt.Errorf("%s: %s", c.name, c.out)
+		}
 	}
 }
 
@@ -265,6 +269,9 @@ func (l *life) verified() error {
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("after two minutes undisturbed it is %q, want verified", state)
+		}
+		if l.refusal != nil {
+			return l.refusal
 		}
 		l.replicas()
 	}
