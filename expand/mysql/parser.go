@@ -63,7 +63,7 @@ func (grammar) CheckSerialize() *refusal {
 
 // unreadable says what cannot be read, and where.
 func unreadable(err error) *refusal {
-	no := &refusal{Line: 1, Statement: 1, What: "unreadable: " + err.Error(), Way: "if the server reads it and it is safe to run unchanged, " + wayMark}
+	no := &refusal{Line: 1, Statement: 1, What: "unreadable: " + err.Error(), Way: "write it as MySQL's manual does, with names in backticks; or, if the server reads it and it is safe to run unchanged, " + wayMark}
 	if at, ok := err.(*myquery.Error); ok {
 		no.Line, no.Statement = at.Line, at.Statement
 		if at.Way != "" {
