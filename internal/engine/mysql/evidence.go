@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -127,7 +128,7 @@ func (e *Engine) count(ctx context.Context, c querier, uses []use) (engine.Evide
 			if v.Sample == "" || len(d.text.String) < len(v.Sample) {
 				v.Sample = d.text.String
 			}
-		case d.cut():
+		case reading[d.verb()] && !d.ours() && d.cut():
 			cut++
 		}
 	}
@@ -152,7 +153,7 @@ func (e *Engine) count(ctx context.Context, c querier, uses []use) (engine.Evide
 // digests reads the statements that may name one of these: of this database, those
 // that name it from elsewhere, and the row for what the server had no room for.
 func digests(ctx context.Context, c querier, uses []use) ([]digest, error) {
-	conditions := []string{"DIGEST_TEXT LIKE '%...'"}
+	conditions := []string{"LENGTH(DIGEST_TEXT) * 2 > @@GLOBAL.max_digest_length"} // those that may be cut off
 	var args []any
 	for _, u := range uses {
 		for _, word := range spellings(u.table) {
@@ -162,8 +163,9 @@ func digests(ctx context.Context, c querier, uses []use) ([]digest, error) {
 		}
 	}
 	return records(ctx, c, func(r *sql.Rows) (d digest, err error) {
-		return d, r.Scan(&d.schema, &d.text, &d.count, &d.current)
-	}, `SELECT /* phased */ SCHEMA_NAME, DIGEST_TEXT, COUNT_STAR, DATABASE() FROM performance_schema.events_statements_summary_by_digest
+		return d, r.Scan(&d.schema, &d.text, &d.count, &d.current, &d.limit)
+	}, `SELECT /* phased */ SCHEMA_NAME, DIGEST_TEXT, COUNT_STAR, DATABASE(), LEAST(@@GLOBAL.max_digest_length, @@GLOBAL.performance_schema_max_digest_length)
+		FROM performance_schema.events_statements_summary_by_digest
 		WHERE DIGEST IS NULL OR (SCHEMA_NAME = DATABASE() OR LOCATE(DATABASE(), DIGEST_TEXT) > 0) AND (`+strings.Join(conditions, " OR ")+")", args...)
 }
 
@@ -213,11 +215,12 @@ type digest struct {
 	text    sql.NullString
 	count   int64
 	current string // our database
+	limit   int    // of what the server keeps of one, in bytes; 0: not known
 }
 
 // reading are the words that statements begin with that use a table. DDL is no use of
 // a column.
-var reading = map[string]bool{"SELECT": true, "INSERT": true, "UPDATE": true, "DELETE": true, "REPLACE": true, "WITH": true, "TABLE": true, "VALUES": true, "DO": true, "SET": true, "LOAD": true, "HANDLER": true, "CALL": true}
+var reading = map[string]bool{"SELECT": true, "INSERT": true, "UPDATE": true, "DELETE": true, "REPLACE": true, "WITH": true, "TABLE": true, "VALUES": true, "DO": true, "LOAD": true, "HANDLER": true, "CALL": true}
 
 // verb is the word that the statement begins with, behind comments, brackets and what
 // says that it is a prepared one.
@@ -240,20 +243,17 @@ func (d digest) verb() string {
 	}
 }
 
-// ours are the marks of statements of phased's: comments do not stand in a digest, the
-// names of tables and their aliases do.
-var ours = []string{"`phased", "/* phased */"}
+// oursIn finds a statement of phased's. A comment does not stand in a digest; an alias
+// and the names of our tables and of copies do.
+var oursIn = regexp.MustCompile("`(" + rowAlias + "`|" + triggerPrefix + "|phased_(evidence|event|fill|instance|lease|link|meta|migration|poison|register|step)`)|/\\* phased \\*/")
+
+func (d digest) ours() bool { return oursIn.MatchString(d.text.String) }
 
 // uses reports whether the statement names one of these, and is not ours.
 func (d digest) uses(uses []use) bool {
 	text := d.text.String
-	if !reading[d.verb()] {
+	if !reading[d.verb()] || d.ours() {
 		return false
-	}
-	for _, mark := range ours {
-		if strings.Contains(text, mark) {
-			return false
-		}
 	}
 	if d.schema.String != d.current && !names(text, d.current) {
 		return false
@@ -267,8 +267,26 @@ func (d digest) uses(uses []use) bool {
 	return false
 }
 
-// cut reports that the server kept the statement's beginning only.
-func (d digest) cut() bool { return strings.HasSuffix(strings.TrimSpace(d.text.String), "...") }
+// cut reports that the server may have kept the statement's beginning only, which it
+// does not say. It keeps two bytes for each word, and for a name its length and itself
+// too: there was no room for another name.
+func (d digest) cut() bool {
+	size := 0
+	for text := d.text.String; text != ""; {
+		switch {
+		case text[0] == ' ':
+			text = text[1:]
+		case text[0] == '`':
+			n := quotedLen(text)
+			size += 4 + n - 2
+			text = text[n:]
+		default:
+			_, text, _ = strings.Cut(text, " ")
+			size += 2
+		}
+	}
+	return d.limit > 0 && size+4+maxName > d.limit
+}
 
 // tokens are the names that are also words of the language, where the server writes
 // another word of the same meaning into a digest when they stand without quotes.

@@ -18,10 +18,10 @@ func (e *Engine) Loss(ctx context.Context, p *plan.Plan) ([]string, error) {
 		var ask, what string
 		switch c := s.Change.(type) {
 		case plan.AddColumn:
-			ask = fmt.Sprintf("SELECT /* phased */ 1 FROM %s AS `phased row` WHERE %s LIMIT 1", ident(c.Table), written(c))
+			ask = fmt.Sprintf("SELECT /* phased */ 1 FROM %s AS %s WHERE %s LIMIT 1", ident(c.Table), ident(rowAlias), written(c))
 			what = fmt.Sprintf("rows of %s hold values in %s, which would go with the column", c.Table, c.Column)
 		case plan.CreateTable:
-			ask = fmt.Sprintf("SELECT /* phased */ 1 FROM %s AS `phased row` LIMIT 1", ident(c.Name))
+			ask = fmt.Sprintf("SELECT /* phased */ 1 FROM %s AS %s LIMIT 1", ident(c.Name), ident(rowAlias))
 			what = fmt.Sprintf("table %s holds rows", c.Name)
 		default:
 			continue
