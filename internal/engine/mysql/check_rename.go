@@ -35,7 +35,10 @@ func (r *resolver) checkRename(ctx context.Context, n *renaming, c plan.RenameCo
 	if err := r.checkGrants(ctx, s, old.Name, n.l.New); err != nil {
 		return false, err
 	}
-	return ok, r.checkDependents(ctx, s, old.Name)
+	if err := r.checkDependents(ctx, s, old.Name); err != nil || !ok || !expresses(n.l) {
+		return ok, err
+	}
+	return ok, r.checkCarry(ctx, s, n.l)
 }
 
 // checkType refuses columns that cannot have a second one beside them.
@@ -124,32 +127,6 @@ func (r *resolver) checkKeys(n *renaming) {
 	}
 }
 
-// checkExpressions refuses what a value that is not taken as it is cannot carry over.
-func (r *resolver) checkExpressions(n *renaming) {
-	if !expresses(n.l) {
-		return
-	}
-	var bound []string
-	if n.old.NotNull {
-		bound = append(bound, "NOT NULL")
-	}
-	for _, x := range n.indexes() {
-		if x.Unique {
-			bound = append(bound, "unique index "+x.Name)
-		}
-	}
-	for _, k := range n.foreignKeys() {
-		bound = append(bound, "foreign key "+k.Name)
-	}
-	if len(bound) > 0 {
-		r.problem("expression-and-constraint", fmt.Sprintf("%s.%s has up and down expressions and also %s: old code could be refused because of the new side", n.s.Name, n.l.Old, strings.Join(bound, ", ")),
-			"constraints are carried over only where the value is taken as it is")
-	}
-	if !carriesExpressions(n.old.Type) {
-		r.problem("expression-type", fmt.Sprintf("%s.%s has type %s, for which expressions cannot be used", n.s.Name, n.l.Old, n.old.Type), "rename it without up and down")
-	}
-}
-
 // checkDependents names what would break when the column goes.
 func (r *resolver) checkDependents(ctx context.Context, s *subject, column string) error {
 	found, err := r.e.dependents(ctx, r.c, s.Name, column)
@@ -158,7 +135,7 @@ func (r *resolver) checkDependents(ctx context.Context, s *subject, column strin
 	}
 	for _, d := range found {
 		switch d.Kind {
-		case "generated column", "check", "index", "foreign key", "partition key": // refused by checks of their own
+		case "generated column", "check", "functional index", "foreign key", "partition key": // refused by checks of their own
 			continue
 		}
 		hazard, text := "dependent-"+strings.ReplaceAll(d.Kind, " ", "-"), fmt.Sprintf("%s %s uses %s.%s", d.Kind, d.Name, s.Name, column)

@@ -84,6 +84,22 @@ func (l *life) fill() {
 	}
 }
 
+// gates asks what contract asks of the schema.
+func (l *life) gates(finished bool) {
+	l.Helper()
+	deps, err := l.eng.Dependents(l.Context(), l.p)
+	if err != nil || len(deps) > 0 {
+		l.Errorf("dependents: %+v, %v", deps, err)
+	}
+	health, err := l.eng.Health(l.Context(), l.p)
+	if err != nil || !health.OK {
+		l.Errorf("health: %+v, %v", health, err)
+	}
+	if invalid, err := l.eng.Invalid(l.Context(), l.p); finished && (err != nil || len(invalid) > 0) {
+		l.Errorf("invalid: %v, %v", invalid, err)
+	}
+}
+
 // structure is a table as the server shows it, its parts in the order of their text: a
 // column that was renamed by a copy stands last.
 func (w *world) structure(table string) string {
