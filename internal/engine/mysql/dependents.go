@@ -131,9 +131,10 @@ func (e *Engine) expressionsOn(ctx context.Context, q querier, table, column str
 		`SELECT DISTINCT 'partition key', '', TABLE_NAME, '', CONCAT_WS(' ', PARTITION_EXPRESSION, SUBPARTITION_EXPRESSION), '' FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND PARTITION_EXPRESSION IS NOT NULL`,
 	}
 	if e.mariadb() {
-		// A check of the column's own goes with it (that of a JSON column bears its name).
+		// A check of the column's own goes with it: it bears the column's first name; that of
+		// a JSON column is known by what it says.
 		parts = append(parts, `SELECT 'check', '', CONSTRAINT_NAME, '', CHECK_CLAUSE, '' FROM information_schema.CHECK_CONSTRAINTS
-			WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = ? AND NOT (LEVEL = 'Column' AND CONSTRAINT_NAME = ?)`)
+			WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = ? AND NOT (LEVEL = 'Column' AND (CONSTRAINT_NAME = ? OR CHECK_CLAUSE = CONCAT('json_valid(', ?, ')')))`)
 	} else {
 		parts = append(parts, `SELECT 'check', '', c.CONSTRAINT_NAME, '', c.CHECK_CLAUSE, '' FROM information_schema.CHECK_CONSTRAINTS c
 			JOIN information_schema.TABLE_CONSTRAINTS t ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME
@@ -144,7 +145,7 @@ func (e *Engine) expressionsOn(ctx context.Context, q querier, table, column str
 	for _, part := range parts {
 		args := []any{table}
 		if strings.Count(part, "?") > 1 {
-			args = append(args, column)
+			args = append(args, column, ident(column))
 		}
 		found, err := records(ctx, q, readText, part, args...)
 		if err != nil {
