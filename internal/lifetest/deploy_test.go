@@ -5,9 +5,10 @@ import "sync"
 // deploy is whether new code runs. Where a family's new code waits, it begins when
 // the expand phase is over; elsewhere it runs from the beginning, and its statements fail.
 type deploy struct {
-	mu   sync.RWMutex
-	is   bool
-	from bool
+	mu       sync.RWMutex
+	is       bool
+	from     bool
+	dropping bool // the old side's drop has begun, and is not one statement
 }
 
 func newDeploy(f family) *deploy {
@@ -17,10 +18,17 @@ func newDeploy(f family) *deploy {
 }
 
 // enter begins a transaction of code that is new, or is not; stop waits for its end.
-func (d *deploy) enter(is *bool) (leave func()) {
+func (d *deploy) enter(w *writer) (leave func()) {
 	d.mu.RLock()
-	*is = d.is
+	w.newThere, w.dropping = d.is, d.dropping
 	return d.mu.RUnlock
+}
+
+// drop begins with the drop of the old side.
+func (d *deploy) drop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dropping = !d.from
 }
 
 func (d *deploy) there() bool {

@@ -228,6 +228,9 @@ func (l *life) start(role string, env ...string) *child {
 func (l *life) drive(role, want string, env ...string) error {
 	var c *child
 	var last error
+	if want == "dropped" {
+		l.deploy.drop()
+	}
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		select {
 		case err := <-l.errs:

@@ -93,11 +93,6 @@ func (t *mysqlTransaction) work() error {
 			if err := t.plain("ROLLBACK TO SAVEPOINT here"); err != nil {
 				return err
 			}
-			for n := range t.after {
-				if _, ok := saved[n]; !ok {
-					saved[n] = t.before[n]
-				}
-			}
 			t.after = saved
 		}
 		for n, want := range t.after {
@@ -206,8 +201,6 @@ func (t *mysqlTransaction) several(head string, rows, kept []int) error {
 		values = append(values, fmt.Sprintf("(%s, 1, %s)", t.s.Shape.keyOf(n), t.arg(v)))
 		if i < len(rows) {
 			t.set(n, row{exists: true, value: v})
-		} else {
-			t.set(n, t.now(n))
 		}
 	}
 	if len(values) == 0 {
