@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/phasedb/phased/internal/schema"
@@ -128,6 +129,9 @@ type Link struct {
 	// Swap says that the old column is about to get that name, or the new one to be
 	// dropped: the sync looks what is there.
 	Swap NameTo `json:"swap,omitempty"`
+	// Early says that new code does not run yet: what an insert leaves in the new column
+	// says nothing, because its default is about to change.
+	Early bool `json:"early,omitempty"`
 	// Default is the constant default of the new column, as the sync compares it; empty: none.
 	Default string `json:"default,omitempty"`
 	// Temporary says that the new column has that default only while both are kept in step.
@@ -225,9 +229,11 @@ func (p *Plan) Contracts() bool { return len(p.Of(PhaseHide))+len(p.Of(PhaseDrop
 func (p *Plan) Links() []Link {
 	var out []Link
 	for _, s := range p.Steps {
-		if s.Sync != nil && s.Sync.Add != nil && s.Phase == PhaseExpand {
-			out = append(out, *s.Sync.Add)
+		if s.Sync == nil || s.Sync.Add == nil || s.Phase != PhaseExpand {
+			continue
 		}
+		out = slices.DeleteFunc(out, func(l Link) bool { return l.ID == s.Sync.Add.ID }) // an early one
+		out = append(out, *s.Sync.Add)
 	}
 	return out
 }

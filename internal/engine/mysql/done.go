@@ -65,6 +65,11 @@ func doneLink(id string) string {
 	return fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM phased_link WHERE id = %s)", literal(id))
 }
 
+// doneAdded asks for a link that is not an early one.
+func doneAdded(id string) string {
+	return fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM phased_link WHERE id = %s AND JSON_EXTRACT(link, '$.early') IS NULL)", literal(id))
+}
+
 func doneHidden(id string) string {
 	return fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM phased_link WHERE id = %s AND hidden = 1)", literal(id))
 }

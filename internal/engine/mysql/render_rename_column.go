@@ -183,12 +183,12 @@ func (n *renaming) expand(ctx context.Context) error {
 		return err
 	}
 	if set != "" {
-		if err := n.newDefault(ctx, set); err != nil {
+		if err := n.early(ctx, set); err != nil {
 			return err
 		}
 	}
 	l := n.l
-	if err := n.change(ctx, plan.Step{Phase: plan.PhaseExpand, Title: fmt.Sprintf("keep %s in step with %s", l.New, l.Old), Done: doneLink(l.ID),
+	if err := n.change(ctx, plan.Step{Phase: plan.PhaseExpand, Title: fmt.Sprintf("keep %s in step with %s", l.New, l.Old), Done: doneAdded(l.ID),
 		Undo: "rollback ends it; nothing of the old side is touched", Sync: &plan.SyncStep{Add: &l}}); err != nil {
 		return err
 	}
@@ -202,6 +202,26 @@ func (n *renaming) expand(ctx context.Context) error {
 
 func (n *renaming) notePlaceholder(def string) {
 	n.r.note("placeholder", fmt.Sprintf("until the backfill is verified, %s.%s holds %s in rows that are not filled yet: new code that writes exactly this value into such a row would be taken for one that writes nothing", n.s.Name, n.l.New, def))
+}
+
+// early gives the new column its default, under a sync that already carries up what old
+// code inserts. Without it such a row would hold the default and not be filled: new
+// code that writes the default there would be taken for one that writes nothing.
+func (n *renaming) early(ctx context.Context, def string) error {
+	at := len(n.r.p.Steps)
+	if err := n.newDefault(ctx, def); err != nil {
+		return err
+	}
+	l := n.l
+	l.Early = true
+	if err := n.change(ctx, plan.Step{Phase: plan.PhaseExpand, Title: fmt.Sprintf("carry what old code writes to %s", l.New), Done: doneLink(l.ID),
+		Undo: "rollback ends it; nothing of the old side is touched", Sync: &plan.SyncStep{Add: &l}}); err != nil {
+		return err
+	}
+	// The default was tried first, to know how the sync compares it.
+	steps := n.r.p.Steps
+	steps[at], steps[at+1] = steps[at+1], steps[at]
+	return nil
 }
 
 // newDefault gives the new column its default once existing rows have the placeholder,

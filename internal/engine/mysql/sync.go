@@ -112,7 +112,9 @@ func syncBody(links []plan.Link, insert bool) string {
 		b.line("IF %s THEN", asked)
 	}
 	for i := len(links) - 1; i >= 0; i-- {
-		b.pass(links, i, func(l plan.Link) { b.down(l, insert) })
+		if !insert || !links[i].Early {
+			b.pass(links, i, func(l plan.Link) { b.down(l, insert) })
+		}
 	}
 	for i := range links {
 		b.pass(links, i, func(l plan.Link) { b.up(l) })

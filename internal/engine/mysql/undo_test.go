@@ -91,3 +91,33 @@ func (w *world) hasColumn(table, column string) bool {
 	w.Helper()
 	return get[bool](w, "SELECT COUNT(*) > 0 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = ? AND COLUMN_COMMENT = ''", table, column)
 }
+
+// In every state that an expand passes through, old code writes as before, and from its
+// end on new code's writes reach the old side: also one that writes the default into a row
+// that old code inserted at any moment before, and that is not filled.
+func TestExpandLeavesNoRowWithTheDefault(t *testing.T) {
+	for _, column := range []string{"varchar(20) NOT NULL DEFAULT 'new'", "varchar(20) NULL DEFAULT 'new'", "varchar(20) NOT NULL", "int NOT NULL DEFAULT 5", "int DEFAULT 5",
+		"datetime(3) NOT NULL DEFAULT '2026-01-01'", "double NOT NULL"} {
+		t.Run(column, func(t *testing.T) {
+			each(t, func(t *testing.T, w *world) {
+				w.exec("CREATE TABLE users (id int PRIMARY KEY, a "+column+")", "INSERT INTO users VALUES (0, '20240101')")
+				p, err := w.eng.Resolve(t.Context(), migration("0001", plan.RenameColumn{Table: "users", From: "a", To: "b"}), nil)
+				w.must(err)
+				token := w.lease("a")
+				w.must(w.eng.Begin(t.Context(), token, p, "expanding"))
+				id := 0
+				for n, s := range p.Steps {
+					if s.Phase == plan.PhaseExpand {
+						w.run(stepRun(token, p, n))
+						id++
+						w.exec(fmt.Sprintf("INSERT INTO users (id, a) VALUES (%d, '20250101')", id))
+						is(w, "what old code wrote after "+s.Title, get[int](w, "SELECT COUNT(*) FROM users WHERE a = 20240101 OR a = 20250101"), id+1)
+					}
+				}
+				is(w, "links", len(p.Links()), 1)
+				w.exec("UPDATE users SET b = DEFAULT")
+				is(w, "rows on which the old side has what new code wrote", get[int](w, "SELECT COUNT(*) FROM users WHERE a <=> b AND b <=> DEFAULT(b)"), id+1)
+			})
+		})
+	}
+}
