@@ -102,12 +102,26 @@ func (e *Engine) statements(ctx context.Context, c *sql.Conn, s plan.Step) error
 			}
 		}
 		if i < len(s.Statements) {
-			if _, err := c.ExecContext(ctx, s.Statements[i]); err != nil {
+			if err := ddl(ctx, c, s.Statements[i]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// settle is the pause before each DDL statement. A prepared statement of a client is
+// prepared anew behind each change of its table, and MySQL gives up, with error 1615,
+// where the table changes for the fourth time before the statement has run once. The
+// triggers of a sync alone are four changes.
+const settle = 20 * time.Millisecond
+
+func ddl(ctx context.Context, c querier, statement string) error {
+	if err := poll(ctx, settle); err != nil {
+		return err
+	}
+	_, err := c.ExecContext(ctx, statement)
+	return err
 }
 
 // inStep runs fn on the one session that may be in a step. The named lock comes

@@ -32,7 +32,7 @@ func (e *Engine) sync(ctx context.Context, c querier, s plan.SyncStep) error {
 		if slices.Contains(have, want[i]) {
 			continue
 		}
-		if _, err := c.ExecContext(ctx, create); err != nil {
+		if err := ddl(ctx, c, create); err != nil {
 			return err
 		}
 	}
@@ -40,7 +40,7 @@ func (e *Engine) sync(ctx context.Context, c querier, s plan.SyncStep) error {
 		if slices.Contains(want, name) {
 			continue
 		}
-		if _, err := c.ExecContext(ctx, "DROP TRIGGER IF EXISTS "+ident(name)); err != nil {
+		if err := ddl(ctx, c, "DROP TRIGGER IF EXISTS "+ident(name)); err != nil {
 			return err
 		}
 	}
