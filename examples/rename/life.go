@@ -64,7 +64,7 @@ func renameAct(ctx context.Context, a *act) error {
 		return err
 	}
 	a.load.serve([]*version{a.v2()}, []*version{a.v2()})
-	if err := a.v1().migrator.Close(ctx); err != nil {
+	if err := a.v1().close(ctx); err != nil {
 		return err
 	}
 	a.say("soak", "v1 is stopped, as a roll-out would; contract waits for %s without it (in earnest: a day)", soak)

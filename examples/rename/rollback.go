@@ -49,8 +49,10 @@ func rollbackAct(ctx context.Context, a *act) error {
 	if err := a.watch(ctx); err != nil {
 		return err
 	}
-	a.v2().migrator.Close(ctx)
 	a.load.serve([]*version{a.v1()}, []*version{a.v1()})
+	if err := a.v2().close(ctx); err != nil {
+		return err
+	}
 	a.say("after", "v1 goes on alone, and reads in users.email what v2 wrote")
 	return a.compare(ctx, "after the rollback", "email")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"io/fs"
 	"strings"
 	"sync"
@@ -88,7 +89,7 @@ func (v *version) get(ctx context.Context, id int64) (r row, err error) {
 	return r, err
 }
 
-func (v *version) close(ctx context.Context) {
-	v.migrator.Close(context.WithoutCancel(ctx))
-	v.db.Close()
+// close stops the version: it gives its name back and its connections up.
+func (v *version) close(ctx context.Context) error {
+	return errors.Join(v.migrator.Close(context.WithoutCancel(ctx)), v.db.Close())
 }
