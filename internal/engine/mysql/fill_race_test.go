@@ -19,7 +19,6 @@ import (
 type racer struct {
 	name, columns, index string // a column a line: "k0", "k1", …
 	key                  func(r *rand.Rand) []string
-	only                 plan.Dialect
 }
 
 var racers = []racer{
