@@ -175,7 +175,7 @@ func (f *filling) walkKey(c keyCase, other *Engine) {
 	var chunks int
 	var seen int64
 	for last := false; !last; chunks++ {
-		r, err := one.Next(t.Context(), fill, fill.Cursor, 9)
+		r, err := one.Next(t.Context(), fill, fill.Cursor, 17)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func (f *filling) walkKey(c keyCase, other *Engine) {
 		one, other = other, one
 		seen, last = seen+r.Rows, r.Last
 	}
-	if want := int((rows + 8) / 9); chunks != want || seen != rows {
+	if want := int((rows + 16) / 17); chunks != want || seen != rows {
 		t.Errorf("%d chunks of %d rows together, want %d of %d", chunks, seen, want, rows)
 	}
 	if fill.Filled != rows || fill.Seen != rows || fill.Chunks != int64(chunks) {
