@@ -527,6 +527,10 @@ func TestProgressString(t *testing.T) {
 	if got, want := p.String(), "0007_rename_email: public.users.email_address: running, 40 % of 1200000 rows, 9000 rows/s, 1m20s left"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	p = backfill.Progress{Migration: "0007_rename_email", Table: "users", Column: "email_address", State: backfill.StateComplete, Filled: 7}
+	if got, want := p.String(), "0007_rename_email: users.email_address: complete, 7 rows filled"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
 
 // The claim is renewed while a throttle makes the worker wait.

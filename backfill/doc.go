@@ -22,9 +22,10 @@
 // already; one that was only stopped for a while and comes back changes nothing,
 // because the transaction that writes a chunk checks the token first.
 //
-// A chunk is one transaction, sent as one message: the token, the rows, the cursor.
-// Progress can therefore not disagree with the rows, a client that stops never sits
-// on row locks, and commits need not wait for the disk. Its size follows
+// A chunk is one transaction: the token, the rows, the cursor. Progress can therefore
+// not disagree with the rows, and commits need not wait for the disk on PostgreSQL. There
+// it is sent as one message, so a client that stops never sits on row locks; MySQL and
+// MariaDB end the session of one that says nothing for 5 s in between. Its size follows
 // [Config.Target]. Chunks wait for locked rows, but shortly, and give way.
 //
 // # Slowing it down and stopping it
@@ -32,7 +33,8 @@
 // A [Throttle] is asked before every chunk. Pausing by hand is an update of the
 // database (expand.Pause, or `phased pause`): after it has returned, nothing is
 // written any more. Both are seen in [Status], in Config.OnProgress, and by any SQL
-// client in the tables phased.fill and phased.poison.
+// client in the tables phased.fill and phased.poison (phased_fill and phased_poison on
+// MySQL and MariaDB).
 //
 // # Rows that cannot be written
 //

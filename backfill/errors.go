@@ -12,7 +12,7 @@ import (
 // visited (up to a thousand such rows). Contract stays shut while there is one.
 type PoisonError struct {
 	Migration string
-	Table     string // with its schema
+	Table     string // with its schema, where the database has schemas
 	Column    string // the new one
 	Rows      int64
 	Key       []string // of the first one
@@ -22,8 +22,17 @@ type PoisonError struct {
 // Error names the first row, and the way out.
 func (e *PoisonError) Error() string {
 	return fmt.Sprintf("backfill %s: %s.%s: %d rows cannot be written, first the one with the key %s: %s; "+
-		"mend or delete these rows (all keys are in phased.poison), then run the backfill again",
+		"mend or delete these rows (all keys are in phased.poison, or phased_poison on MySQL and MariaDB), then run the backfill again",
 		e.Migration, e.Table, e.Column, e.Rows, engine.KeyText(e.Key), strings.TrimSuffix(e.Cause, "\n"))
+}
+
+// tableName is a table with its schema, where it has one: on MySQL and MariaDB the
+// connection's database decides.
+func tableName(schema, table string) string {
+	if schema == "" {
+		return table
+	}
+	return schema + "." + table
 }
 
 // ThrottleError says that a throttle stopped the backfill: it did not say wait, it failed.

@@ -150,8 +150,9 @@ func (g *filling) through(ctx context.Context) error {
 			return nil
 		}
 		if pass == maxPasses {
-			return fmt.Errorf("backfill %s: %d rows of %s.%s are out of step after %d passes; look for what writes past the sync: "+
-				"a trigger that fires after %s, a disabled trigger, a partition attached with rows", id, n, g.f.Spec.Schema, g.f.Spec.Table, pass, "~phased_sync")
+			return fmt.Errorf("backfill %s: %d rows of %s are out of step after %d passes; look for what writes past the sync: "+
+				"a trigger that fires after the sync's own, a disabled trigger, a foreign key that cascades, a partition attached with rows",
+				id, n, tableName(g.f.Spec.Schema, g.f.Spec.Table), pass)
 		}
 		g.cfg.Logger.Warn("rows out of step, walking again", "backfill", id, "rows", n, "pass", g.f.Pass+1)
 		if err := g.eng.Repeat(ctx, id, g.token); err != nil {
@@ -218,7 +219,7 @@ func (g *filling) mend(ctx context.Context) error {
 		return nil
 	}
 	s := g.f.Spec
-	return &PoisonError{Migration: g.f.Migration, Table: s.Schema + "." + s.Table, Column: s.Link.New, Rows: g.f.Poison, Key: bad[0].Key, Cause: bad[0].Error}
+	return &PoisonError{Migration: g.f.Migration, Table: tableName(s.Schema, s.Table), Column: s.Link.New, Rows: g.f.Poison, Key: bad[0].Key, Cause: bad[0].Error}
 }
 
 // othersWalked asks whether every fill of a migration but one is at its end, with no

@@ -31,7 +31,7 @@ const (
 // Progress is where one backfill stands: the new column of one table.
 type Progress struct {
 	Migration string `json:"migration"`
-	Schema    string `json:"schema"`
+	Schema    string `json:"schema"` // empty on MySQL and MariaDB
 	Table     string `json:"table"`
 	Column    string `json:"column"` // the new one
 	State     State  `json:"state"`
@@ -69,7 +69,7 @@ func (p Progress) Part() float64 {
 // String says it in a line: "0007_rename_email: public.users.email_address: running, 40 % of 1200000 rows, 9000 rows/s, 1m20s left".
 func (p Progress) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s.%s.%s: %s", p.Migration, p.Schema, p.Table, p.Column, p.State)
+	fmt.Fprintf(&b, "%s: %s.%s: %s", p.Migration, tableName(p.Schema, p.Table), p.Column, p.State)
 	switch p.State {
 	case StateComplete:
 		fmt.Fprintf(&b, ", %d rows filled", p.Filled)
@@ -97,7 +97,7 @@ func (p Progress) String() string {
 }
 
 // Status lists every backfill there is or was, oldest migration first. It changes nothing
-// and needs SELECT on the tables of schema phased. A database without state has none.
+// and needs SELECT on the tables of schema phased, or on those whose names begin with phased_. A database without state has none.
 func Status(ctx context.Context, db *sql.DB) ([]Progress, error) {
 	eng, err := engines.Open(ctx, db, nil)
 	if err != nil {
