@@ -109,6 +109,9 @@ func (g *filling) lookAgain(ctx context.Context, refused error) error {
 }
 
 func (g *filling) did(r engine.Range, did engine.ChunkResult, took time.Duration, searching bool) {
+	if did.Held > 0 {
+		took = did.Held // round trips before the first row is locked make nobody wait
+	}
 	if !searching { // small chunks on purpose: they say nothing about the pace
 		g.pace.done(r.Rows, took)
 	}

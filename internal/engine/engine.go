@@ -303,6 +303,9 @@ type Range struct {
 // ChunkResult is what one transaction of a backfill did.
 type ChunkResult struct {
 	Seen, Filled int64
+	// Held is for how long the rows were locked, at most: what the pace goes by. 0: the
+	// whole call.
+	Held time.Duration
 }
 
 // PoisonRow is a row that could not be brought in step.

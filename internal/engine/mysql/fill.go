@@ -178,9 +178,11 @@ const (
 
 // fence says who may change a fill.
 type fence struct {
-	id     string
-	token  int64
-	states []engine.FillState // in one of which it must be
+	id string
+	// migration is the fill's, where the caller knows it: that saves a look.
+	migration string
+	token     int64
+	states    []engine.FillState // in one of which it must be
 	// lock is how the migration's row is locked, which must be there, not paused, and
 	// expanded or backfilling; empty: it is not looked at.
 	lock string
@@ -197,11 +199,14 @@ type standing struct {
 	connection int64
 	life       engine.State // of the migration, where it was locked
 	started    bool
+
+	seen, filled, chunks int64
+	elapsed              int64 // microseconds since the fill was started
 }
 
 // cursorFence also refuses a range that does not begin where the fill stands.
-func cursorFence(id string, token int64, r engine.Range, timeout time.Duration) fence {
-	return fence{id: id, token: token, states: []engine.FillState{engine.FillPending, engine.FillRunning}, lock: share, begins: true, from: r.From, pins: chunkPins(timeout)}
+func cursorFence(f *engine.Fill, token int64, r engine.Range, timeout time.Duration) fence {
+	return fence{id: f.ID, migration: f.Migration, token: token, states: []engine.FillState{engine.FillPending, engine.FillRunning}, lock: share, begins: true, from: r.From, pins: chunkPins(timeout)}
 }
 
 // chunkPins are the settings of a transaction that locks rows of a user's table.
@@ -233,13 +238,14 @@ func (e *Engine) fenced(ctx context.Context, what string, f fence, body func(c *
 }
 
 func (f fence) enter(ctx context.Context, c *sql.Conn) (at standing, err error) {
+	id := literal(f.id) // a session of ours: no round trips to prepare a statement that runs once
 	if f.lock != "" {
 		var paused bool
-		var name string
-		if err := c.QueryRowContext(ctx, "SELECT migration FROM phased_fill WHERE id = ?", f.id).Scan(&name); err != nil {
-			return at, err
+		name := literal(f.migration)
+		if f.migration == "" {
+			name = "(SELECT migration FROM phased_fill WHERE id = " + id + ")"
 		}
-		if err := c.QueryRowContext(ctx, "SELECT state, paused FROM phased_migration WHERE name = ? "+f.lock, name).Scan(&at.life, &paused); err != nil {
+		if err := c.QueryRowContext(ctx, "SELECT state, paused FROM phased_migration WHERE name = "+name+" "+f.lock).Scan(&at.life, &paused); err != nil {
 			return at, err
 		}
 		if paused || at.life != engine.StateExpanded && at.life != engine.StateBackfilling {
@@ -249,8 +255,8 @@ func (f fence) enter(ctx context.Context, c *sql.Conn) (at standing, err error) 
 	var token int64
 	var state engine.FillState
 	var cursor sql.NullString
-	if err := c.QueryRowContext(ctx, "SELECT CONNECTION_ID(), token, state, started, at_key FROM phased_fill WHERE id = ? FOR UPDATE", f.id).
-		Scan(&at.connection, &token, &state, &at.started, &cursor); err != nil {
+	if err := c.QueryRowContext(ctx, "SELECT CONNECTION_ID(), token, state, started, at_key, seen, filled, chunks, COALESCE(TIMESTAMPDIFF(MICROSECOND, started_at, UTC_TIMESTAMP(6)), 0) FROM phased_fill WHERE id = "+id+" FOR UPDATE").
+		Scan(&at.connection, &token, &state, &at.started, &cursor, &at.seen, &at.filled, &at.chunks, &at.elapsed); err != nil {
 		return at, err
 	}
 	stands, err := keyFromJSON(cursor)

@@ -145,7 +145,7 @@ func TestRollbackAmongChunks(t *testing.T) {
 	families(t, func(t *testing.T, d plan.Dialect) {
 		f := newFilling(t, d, tens, []string{"id"}, nil)
 		fill, token := f.start("w")
-		x := f.stopping("FROM phased_fill WHERE id = ? FOR UPDATE") // it has locked the migration's row, and not yet the fill's
+		x := f.stopping("SELECT CONNECTION_ID(), token") // it has locked the migration's row, and not yet the fill's
 		done := f.later(x.Engine, fill, token, *f.next(fill, 5), time.Minute)
 		x.reached()
 		marked := make(chan error, 1)

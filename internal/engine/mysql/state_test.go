@@ -221,7 +221,7 @@ func TestForgetOnlyWhatIsRolledBack(t *testing.T) {
 	})
 }
 
-// A chunk holds its fill and then its migration; marking takes them in the same order.
+// A chunk holds its migration and then its fill; marking takes them in the same order.
 func TestRollbackWaitsForAChunk(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		token := w.lease("a")
@@ -237,10 +237,10 @@ func TestRollbackWaitsForAChunk(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		hold(`UPDATE phased_fill SET filled = 5 WHERE id = '0001/1'`)
+		hold(`SELECT state FROM phased_migration WHERE name = '0001' LOCK IN SHARE MODE`)
 		marked := later(func() error { return w.eng.Mark(t.Context(), token, "0001", engine.StateRollingBack, "") })
 		w.waiting(1)
-		hold(`SELECT state FROM phased_migration WHERE name = '0001' LOCK IN SHARE MODE`)
+		hold(`UPDATE phased_fill SET filled = 5 WHERE id = '0001/1'`)
 		w.must(tx.Commit())
 		w.must(<-marked)
 		is(w, "fill", w.row("filled, state) FROM phased_fill"), "5|cancelled")
