@@ -215,6 +215,18 @@ func mark(ctx context.Context, c querier, name string, s engine.State, reason st
 			}
 		}
 	}
+	if was == s {
+		// Marked so already, for the same reason: the answer to an earlier try may have been
+		// lost, and the log says once what happened once.
+		var said string
+		if err := c.QueryRowContext(ctx, "SELECT reason FROM phased_migration WHERE name = ?", name).Scan(&said); err != nil {
+			return err
+		}
+		if said == brief(reason) {
+			_, err := c.ExecContext(ctx, "UPDATE phased_migration SET hiding = 0 WHERE name = ?", name)
+			return err
+		}
+	}
 	sets := []string{"reason = ?", "hiding = 0"}
 	if was != s {
 		sets = append(sets, "state_at = UTC_TIMESTAMP(6)")
@@ -281,8 +293,7 @@ func (e *Engine) Settle(ctx context.Context, token int64) error {
 	return privilege(err, "end the set-up of an empty database")
 }
 
-// Forget removes the record of a rolled-back migration; its events stay. A second try,
-// whose first one's answer was lost, finds nothing and has nothing to do.
+// Forget removes the record of a rolled-back migration; its events stay.
 func (e *Engine) Forget(ctx context.Context, token int64, name string) error {
 	err := e.leased(ctx, token, func(c *sql.Conn) error {
 		_, was, err := lockMigration(ctx, c, name)

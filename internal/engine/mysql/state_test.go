@@ -176,7 +176,9 @@ func TestMark(t *testing.T) {
 		w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateHidden, "old code is gone", engine.StateExpanding))
 		is(w, "hidden", get[bool](w, `SELECT state = 'hidden' AND state_at > '2001-01-02' AND hidden_at IS NOT NULL AND reason = 'old code is gone' AND NOT hiding FROM phased_migration`), true)
 		w.exec(`UPDATE phased_migration SET hidden_at = '2001-01-01', state_at = '2001-01-01'`)
-		w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateHidden, "", engine.StateExpanding)) // sent again
+		w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateHidden, "old code is gone", engine.StateExpanding)) // sent again
+		is(w, "events", get[int](w, `SELECT COUNT(*) FROM phased_event`), 2)
+		w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateHidden, "for another reason"))
 		is(w, "the soak goes on", get[bool](w, `SELECT hidden_at = '2001-01-01' AND state_at = '2001-01-01' FROM phased_migration`), true)
 		w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateDropping, ""))
 		is(w, "hidden_at stays", get[bool](w, `SELECT hidden_at = '2001-01-01' AND state_at > '2001-01-01' FROM phased_migration`), true)
@@ -185,7 +187,7 @@ func TestMark(t *testing.T) {
 
 		events, err := w.wire(hostile).eng.Events(t.Context(), "0001", 10)
 		w.must(err)
-		if len(events) != 5 || events[3].What != "hidden" || events[3].Detail != "old code is gone" || time.Since(events[3].At).Abs() > time.Hour {
+		if len(events) != 5 || events[3].What != "hidden" || events[2].Detail != "for another reason" || events[3].Detail != "old code is gone" || time.Since(events[3].At).Abs() > time.Hour {
 			t.Errorf("events, latest first: %d %+v", len(events), events[1:])
 		}
 		if events, err = w.eng.Events(t.Context(), "", 1); err != nil || len(events) != 1 || events[0].What != "rolled-back" {
