@@ -185,18 +185,22 @@ func recordStep(ctx context.Context, c querier, r engine.StepRun) error {
 			return err
 		}
 	}
-	var n int
-	if err := c.QueryRowContext(ctx, "SELECT COUNT(*) FROM phased_step WHERE migration = ? AND n = ?", r.Migration, r.N).Scan(&n); err != nil {
-		return err
-	}
-	if n == 0 {
+	var done bool
+	err := c.QueryRowContext(ctx, "SELECT done FROM phased_step WHERE migration = ? AND n = ?", r.Migration, r.N).Scan(&done)
+	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("step %d of %s is not recorded in this database", r.N, r.Migration)
 	}
-	if _, err := c.ExecContext(ctx, "UPDATE phased_step SET done = 1, done_at = UTC_TIMESTAMP(6), attempts = attempts + 1, error = '' WHERE migration = ? AND n = ?", r.Migration, r.N); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := event(ctx, c, r.Migration, "step", r.Step.Title); err != nil {
-		return err
+	// What an earlier try has recorded, whose answer was lost, is not recorded again.
+	if !done {
+		if _, err := c.ExecContext(ctx, "UPDATE phased_step SET done = 1, done_at = UTC_TIMESTAMP(6), attempts = attempts + 1, error = '' WHERE migration = ? AND n = ?", r.Migration, r.N); err != nil {
+			return err
+		}
+		if err := event(ctx, c, r.Migration, "step", r.Step.Title); err != nil {
+			return err
+		}
 	}
 	if r.State != "" {
 		return mark(ctx, c, r.Migration, r.State, r.Reason)

@@ -199,6 +199,30 @@ func TestMark(t *testing.T) {
 	})
 }
 
+// The answer to a step's end is lost, the next try finds it done and records it: the log
+// says once what happened once.
+func TestWhatIsRecordedIsNotRecordedAgain(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.exec(`CREATE TABLE users (id int)`)
+		token := w.lease("a")
+		s := step(plan.PhaseExpand, `ALTER TABLE users ADD COLUMN n int`)
+		s.Done = `SELECT COUNT(*) > 0 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'users' AND COLUMN_NAME = 'n'`
+		p := w.begin(token, "0001", s)
+		r := stepRun(token, p, 0)
+		r.State, r.Reason = engine.StateComplete, "because"
+		w.run(r)
+		w.exec(`UPDATE phased_lease SET connection_id = 0`)
+		before := w.dump()
+		w.must(w.eng.Record(t.Context(), r))
+		w.run(r)
+		w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateComplete, "because"))
+		w.exec(`UPDATE phased_lease SET connection_id = 0`)
+		is(w, "state", w.dump(), before)
+		w.must(w.eng.Mark(t.Context(), token, "0001", engine.StateComplete, "for another reason"))
+		is(w, "events", w.row("what, detail) FROM phased_event ORDER BY id"), "expanding|; step|do it; complete|because; complete|for another reason")
+	})
+}
+
 func TestForgetOnlyWhatIsRolledBack(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		token := w.lease("a")
