@@ -44,9 +44,28 @@
 //	sync          the trigger is there, enabled, last and unaltered, on every partition
 //	valid         every index and constraint of the new side is there and valid
 //	dependents    no view, function, foreign key, … would break or be dropped
-//	prepared      no prepared transaction holds a lock on the table
+//	prepared      no prepared transaction holds a lock on the table; on MySQL and MariaDB none
+//	              stays prepared for two seconds (MySQL tells only who has XA_RECOVER_ADMIN)
 //	soak          (drop) the old side has been hidden for the soak time
 //	verification  a fresh count of the rows out of step finds none; asked last, it reads the whole table
+//
+// # What a server can tell
+//
+// The gates writes and reads ask the server, and say where it cannot tell; what it does
+// not see they let through, so that the register decides. Nobody sees which columns
+// SELECT * means.
+//
+// PostgreSQL: the sync counts each write that comes from the old side, and
+// pg_stat_statements, where it is installed, the statements that name it.
+//
+// MySQL and MariaDB: nothing counts writes as such; performance_schema counts statements
+// by their text, those that write among them. The account needs SELECT on
+// performance_schema.*, and MariaDB has it off unless its configuration says
+// performance_schema = ON. MariaDB does not count prepared statements, and shows only
+// those that are open at the moment: a service of which every statement has arguments is
+// not seen, unless its driver puts them into the text (interpolateParams=true).
+// Statements inside of routines and triggers are not counted anywhere; the gate
+// dependents reads their bodies.
 //
 // Ages are measured by the database's clock alone. In the transaction that hides, the
 // register is locked and asked once more, so that an old build which starts at the

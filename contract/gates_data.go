@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/phasedb/phased/expand/plan"
 	"github.com/phasedb/phased/internal/engine"
 )
 
@@ -60,7 +61,11 @@ func validGate(ctx context.Context, s *subject) (Gate, error) {
 		return Gate{}, err
 	}
 	if len(list) > 0 {
-		return unmet("let the backfill's run finish it; rebuild an invalid index with REINDEX INDEX CONCURRENTLY, validate a constraint with VALIDATE CONSTRAINT, make what is missing on the new side", "%s", strings.Join(list, "; "))
+		way := "let the backfill's run finish it; make what is missing on the new side"
+		if s.eng.Dialect() == plan.DialectPostgres {
+			way = "let the backfill's run finish it; rebuild an invalid index with REINDEX INDEX CONCURRENTLY, validate a constraint with VALIDATE CONSTRAINT, make what is missing on the new side"
+		}
+		return unmet(way, "%s", strings.Join(list, "; "))
 	}
 	return met("every index and constraint of the new side is valid")
 }
@@ -71,20 +76,20 @@ func dependentsGate(ctx context.Context, s *subject) (Gate, error) {
 		return Gate{}, err
 	}
 	var blocks, goes []string
-	functions := false
+	byWords := false
 	for _, d := range list {
 		text := d.Kind + " " + d.Name
 		if d.Blocks {
 			blocks = append(blocks, text)
-			functions = functions || d.Kind == "function"
+			byWords = byWords || foundByWords(s.eng.Dialect(), d.Kind)
 		} else {
 			goes = append(goes, text)
 		}
 	}
 	if len(blocks) > 0 {
 		way := "make them use the new side, or drop them"
-		if functions {
-			way += "; a function that means something else by these words says so in its body: /* phased:ignore */"
+		if byWords {
+			way += "; what means something else by these words says so in its body: /* phased:ignore */"
 		}
 		return unmet(way, "these need the old side: %s", strings.Join(blocks, ", "))
 	}
@@ -99,10 +104,27 @@ func preparedGate(ctx context.Context, s *subject) (Gate, error) {
 	if err != nil {
 		return Gate{}, err
 	}
-	if len(list) > 0 {
-		return unmet("COMMIT PREPARED or ROLLBACK PREPARED them", "prepared transactions hold a lock on the table: %s", strings.Join(list, ", "))
+	if s.eng.Dialect() == plan.DialectPostgres {
+		if len(list) > 0 {
+			return unmet("COMMIT PREPARED or ROLLBACK PREPARED them", "prepared transactions hold a lock on the table: %s", strings.Join(list, ", "))
+		}
+		return met("no prepared transaction holds a lock")
 	}
-	return met("no prepared transaction holds a lock")
+	if len(list) > 0 {
+		return unmet("XA COMMIT or XA ROLLBACK them", "transactions stay prepared, on which tables cannot be told: %s", strings.Join(list, "; "))
+	}
+	return met("no transaction that this account may see stays prepared; one that holds the table would keep the steps waiting")
+}
+
+// foundByWords reports kinds of dependents that are found by the words in their bodies.
+func foundByWords(d plan.Dialect, kind string) bool {
+	switch kind {
+	case "function":
+		return true
+	case "procedure", "trigger", "event":
+		return d != plan.DialectPostgres
+	}
+	return false
 }
 
 // verificationGate counts the rows out of step, all of them, now. It reads whole
@@ -118,16 +140,17 @@ func verificationGate(ctx context.Context, s *subject) (Gate, error) {
 		return unmet("mend the rows; it is counted again within the hour, or at once by Run and Check", "rows were out of step at the last count")
 	}
 	for _, l := range s.links {
+		table := plan.Name{Schema: l.Schema, Name: l.Table}
 		n, err := s.eng.OutOfStep(ctx, l)
 		if err != nil {
-			return Gate{}, fmt.Errorf("count the rows of %s.%s out of step: %w", l.Schema, l.Table, err)
+			return Gate{}, fmt.Errorf("count the rows of %s out of step: %w", table, err)
 		}
 		if n > 0 {
 			if s.rest != nil {
 				s.rest[s.row.Name] = time.Now().Add(restAfterRefusal)
 			}
 			return unmet("look at those rows first, and see how the sync was got around (gate sync); where the old side is right, any UPDATE of the row carries it over; where the new side is right, write its value into both",
-				"%s of %s.%s out of step: %s and %s disagree", count(int(n), "row"), l.Schema, l.Table, l.Old, l.New)
+				"%s of %s out of step: %s and %s disagree", count(int(n), "row"), table, l.Old, l.New)
 		}
 	}
 	return met("every row of %s is in step", count(len(s.links), "pair"))

@@ -103,6 +103,8 @@ func (s *subject) seen(kind string) *engine.Evidence {
 func writesGate(_ context.Context, s *subject) (Gate, error) {
 	v := s.seen("writes")
 	switch {
+	case v == nil && len(s.p.Links()) > 0:
+		return met("this server does not count writes that come from the old side; statements that write are among those of the gate reads")
 	case v == nil:
 		return met("no columns are kept in step, so no sync counts writes; statements that write are among those of the gate reads")
 	case !v.Available:
@@ -129,5 +131,9 @@ func readsGate(_ context.Context, s *subject) (Gate, error) {
 		return unmet("find who runs it and move it over, then wait, with Work or Run looking meanwhile; or, where it means another column of that name, assume that the old side is gone: Config.AssumeGone",
 			"quiet for %s of %s: a statement that names the old side ran then, or it was looked at for the first time%s", span(v.ChangedAgo), span(s.soak), sample)
 	}
-	return met("no statement that names the old side ran for %s (SELECT * names nothing)", span(v.ChangedAgo))
+	unseen := "SELECT * names nothing"
+	if v.Why != "" {
+		unseen += "; " + v.Why
+	}
+	return met("no statement that names the old side ran for %s (%s)", span(v.ChangedAgo), unseen)
 }
