@@ -16,7 +16,8 @@ import (
 // AssertPlans fails t where a migration of the directory has no plan file, or one
 // that is not what its SQL gives: the SQL changed, an earlier migration changed the
 // tables it rests on, or a later release of phased plans it better. The plans are
-// made on a scratch server, from the directory alone.
+// made on a scratch PostgreSQL, from the directory alone; [AssertPlansOn] is for
+// other servers.
 //
 // With -update (where the test binary has such a flag) or PHASED_UPDATE=1 the files
 // are written instead. Review the difference like code.
@@ -24,7 +25,16 @@ import (
 //	func TestPlans(t *testing.T) { compat.AssertPlans(t, "migrations", postgres.Parser()) }
 func AssertPlans(t testing.TB, dir string, parser expand.Parser) {
 	t.Helper()
-	db := scratch.Postgres(t)
+	AssertPlansOn(t, plan.DialectPostgres, dir, parser)
+}
+
+// AssertPlansOn is [AssertPlans] for any dialect. MySQL and MariaDB have one parser, and
+// different plans.
+//
+//	compat.AssertPlansOn(t, plan.DialectMariaDB, "migrations", mysql.Parser())
+func AssertPlansOn(t testing.TB, d plan.Dialect, dir string, parser expand.Parser) {
+	t.Helper()
+	db := scratch.On(t, d)
 	plans, err := expand.Compile(t.Context(), db.DB, os.DirFS(dir), expand.Config{Parser: parser})
 	if err != nil {
 		t.Fatal(err)

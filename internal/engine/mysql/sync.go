@@ -148,7 +148,7 @@ type body struct {
 
 func (b *body) line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	word, _, _ := strings.Cut(text, " ")
+	word, _, _ := strings.Cut(strings.TrimSuffix(text, ";"), " ")
 	if word == "END" || word == "ELSE" {
 		b.depth--
 	}
