@@ -20,7 +20,7 @@ demo: ## the whole life of a column rename under load, on a server of its own (D
 
 .PHONY: test
 test: ## all tests; brings its own PostgreSQL and MariaDB, and fails rather than skips without them; MySQL where one is at hand
-	@.ci/setup postgres mariadb
+	@.ci/setup postgres mariadb sysbench
 	$(ENV) CI=true go test ./...
 
 .PHONY: test-matrix
