@@ -83,7 +83,7 @@ func (l *life) run(script func() error) (err error) {
 			return fmt.Errorf("%.80s: %w", stmt, err)
 		}
 	}
-	m, err := migrator(l.db, "v0")
+	m, err := migrator(l.db, "v0", lease)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func open(f family, dsn, program string) (*sql.DB, error) {
 	return db, err
 }
 
-func migrator(db *sql.DB, version string) (*expand.Migrator, error) {
+func migrator(db *sql.DB, version string, lease time.Duration) (*expand.Migrator, error) {
 	return expand.New(db, fstest.MapFS{}, expand.Config{App: "life", Version: version, Migrations: []*expand.Migration{rename()},
 		Lease: lease, Heartbeat: 200 * time.Millisecond, LockTimeout: lockTimeout, LockPause: 20 * time.Millisecond, Logger: programLog()})
 }
@@ -83,7 +83,7 @@ func program(role string) error {
 	defer db.Close()
 	switch role {
 	case "replica", "expand":
-		m, err := migrator(db, "v1")
+		m, err := migrator(db, "v1", lease)
 		if err != nil {
 			return err
 		}
