@@ -74,7 +74,7 @@ func (n *renaming) finish(ctx context.Context) error {
 		name, _ := interim(k.Name)
 		n.r.note("foreign-key-not-scanned", fmt.Sprintf("foreign key %s is added without looking at the rows, which would block writes: %s is in step with %s, which has that key", name, l.New, l.Old))
 		if err := n.alter(ctx, plan.Step{Phase: plan.PhaseFinish, Title: fmt.Sprintf("add foreign key %s, which the old column's proves", name), Done: doneForeignKey(t, name), Undo: "rollback drops it"},
-			n.addForeignKey(k, name), withoutChecks); err != nil {
+			n.addForeignKey(k, copyKey(name)), withoutChecks); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (n *renaming) addIndex(x schema.Index, name string) string {
 	return fmt.Sprintf("ADD %sINDEX %s (%s)%s", unique, ident(name), renamed(list, n.old.Name, n.l.New), spaced(rest))
 }
 
-// addForeignKey is the key with the new column in the old one's place.
+// addForeignKey is the key with the new column in the old one's place. name is marked.
 func (n *renaming) addForeignKey(k schema.Constraint, name string) string {
 	columns := make([]string, len(k.Columns))
 	for i, c := range k.Columns {
@@ -102,7 +102,7 @@ func (n *renaming) addForeignKey(k schema.Constraint, name string) string {
 			columns[i] = n.l.New
 		}
 	}
-	return fmt.Sprintf("ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", copyKey(name), idents(columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
+	return fmt.Sprintf("ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)%s", name, idents(columns), other(k.References), idents(k.RefColumns), spaced(k.Tail))
 }
 
 // dropOldKeys drops what hangs on the old column, before the column: dropping a column
@@ -149,14 +149,14 @@ func (n *renaming) finalNames(ctx context.Context) error {
 	for _, x := range n.indexes() {
 		name, final := interim(x.Name)
 		if err := n.alter(ctx, plan.Step{Phase: plan.PhaseDrop, Title: fmt.Sprintf("give index %s the name %s", name, final), Done: not(doneIndex(t, name))},
-			fmt.Sprintf("RENAME INDEX %s TO %s", ident(name), ident(final))); err != nil {
+			fmt.Sprintf("RENAME INDEX %s TO %s", ident(name), finalName(final))); err != nil {
 			return err
 		}
 	}
 	for _, k := range n.foreignKeys() {
 		name, final := interim(k.Name)
 		if err := n.alter(ctx, plan.Step{Phase: plan.PhaseDrop, Title: fmt.Sprintf("give foreign key %s the name %s", name, final), Done: not(doneForeignKey(t, name))},
-			fmt.Sprintf("DROP FOREIGN KEY %s, %s", copyKey(name), n.addForeignKey(k, final)), withoutChecks); err != nil {
+			fmt.Sprintf("DROP FOREIGN KEY %s, %s", copyKey(name), n.addForeignKey(k, finalName(final))), withoutChecks); err != nil {
 			return err
 		}
 	}

@@ -64,17 +64,22 @@ func cutsName(clauses string) bool {
 // template is a statement on a table whose name is not fixed: tableMark stands for it. A
 // foreign key's name, which is unique in a database, stands between keyMarks, and the
 // table it references between otherMarks: the copy's keys lead nowhere, so that nobody
-// else's table is locked.
+// else's table is locked. A name that something takes at the end stands between
+// finalMarks: on the copy an earlier change in flight may have it still.
 type template string
 
 const (
 	tableMark = "\x00"
 	keyMark   = "\x01"
 	otherMark = "\x02"
+	finalMark = "\x03"
 )
 
 // copyKey marks the name of a foreign key.
 func copyKey(name string) string { return keyMark + name + keyMark }
+
+// finalName marks a name that is free in the end.
+func finalName(name string) string { return finalMark + name + finalMark }
 
 // other marks a table, quoted.
 func other(table string) string { return otherMark + table + otherMark }
@@ -91,12 +96,13 @@ func between(s, mark string, with func(string) string) string {
 // real is the statement on the table itself.
 func (t template) real(table string) string {
 	s := between(strings.ReplaceAll(string(t), tableMark, ident(table)), keyMark, ident)
-	return strings.ReplaceAll(s, otherMark, "")
+	return strings.ReplaceAll(between(s, finalMark, ident), otherMark, "")
 }
 
 // text is the statement on the copy.
 func (c *emptyCopy) text(t template) string {
 	s := between(strings.ReplaceAll(string(t), tableMark, ident(c.name)), keyMark, func(name string) string { return ident(c.keyName(name)) })
+	s = between(s, finalMark, func(name string) string { return ident(c.keyName("~" + name)) })
 	return between(s, otherMark, func(string) string { return ident(copyPrefix + "nowhere") })
 }
 
@@ -279,7 +285,7 @@ func alterText(clauses, algorithm string) template {
 
 // plain is a template's text for people.
 func plain(clauses string) string {
-	return strings.NewReplacer(tableMark, "…", keyMark, "`", otherMark, "").Replace(clauses)
+	return strings.NewReplacer(tableMark, "…", keyMark, "`", finalMark, "`", otherMark, "").Replace(clauses)
 }
 
 // notThisWay reports that the server does not do it with this ALGORITHM or LOCK.

@@ -28,7 +28,7 @@ func (r *resolver) renameTable(ctx context.Context, c plan.RenameTable) error {
 	if len(r.m.Statements) > 1 {
 		r.problem("alone", "a table rename stands in a migration of its own: other changes would not show under both names", "move the other statements into another file")
 	}
-	r.note("copy-into-view", fmt.Sprintf("until contract %s is a view: SELECT, INSERT, UPDATE, DELETE and ON DUPLICATE KEY UPDATE work through it; TRUNCATE, ALTER TABLE, LOCK TABLES for foreign keys and new foreign keys to it do not", c.To))
+	r.note("copy-into-view", fmt.Sprintf("until contract %s is a view: SELECT, INSERT, UPDATE, DELETE and ON DUPLICATE KEY UPDATE work through it; TRUNCATE, ALTER TABLE and new foreign keys to it do not", c.To))
 	var columns, invisible []string
 	for _, x := range s.Columns {
 		columns = append(columns, ident(x.Name))
@@ -46,20 +46,18 @@ func (r *resolver) renameTable(ctx context.Context, c plan.RenameTable) error {
 		return err
 	}
 	isView, moved := doneRelation(c.To, "VIEW"), doneRelation(c.To, "BASE TABLE")
-	relation := s.sql()
-	table := func(p plan.Step) {
-		p.Relation, p.StatementTimeout = relation, statementTimeout
+	step := func(relation string, p plan.Step) {
+		p.Relation, p.StatementTimeout = ident(relation), statementTimeout
 		r.step(p)
 	}
-	table(plan.Step{Phase: plan.PhaseExpand, Title: fmt.Sprintf("show %s under its new name %s, as an updatable view", s.Name, c.To), Done: isView, Undo: "DROP VIEW " + ident(c.To),
+	step(c.To, plan.Step{Phase: plan.PhaseExpand, Title: fmt.Sprintf("show %s under its new name %s, as an updatable view", s.Name, c.To), Done: isView, Undo: "DROP VIEW " + ident(c.To),
 		Statements: []string{viewText(c.To, columns, s.Name)}})
-	table(plan.Step{Phase: plan.PhaseHide, Title: fmt.Sprintf("swap: %s takes the name %s, the view goes aside", s.Name, c.To), Done: moved, Undo: "rollback swaps them back",
+	step(s.Name, plan.Step{Phase: plan.PhaseHide, Title: fmt.Sprintf("swap: %s takes the name %s, the view goes aside", s.Name, c.To), Done: moved, Undo: "rollback swaps them back",
 		Statements: []string{fmt.Sprintf("RENAME TABLE %s TO %s, %s TO %s", ident(c.To), ident(hidden), s.sql(), ident(c.To))}})
-	relation = ident(c.To)
-	table(plan.Step{Phase: plan.PhaseDrop, Title: "drop the view that showed the table under two names", Done: not(doneRelation(hidden, "VIEW")), Statements: []string{"DROP VIEW " + ident(hidden)}})
-	table(plan.Step{Phase: plan.PhaseUndo, Title: fmt.Sprintf("give the table its name %s back, where it was swapped", s.Name), Done: doneRelation(s.Name, "BASE TABLE"),
+	step(hidden, plan.Step{Phase: plan.PhaseDrop, Title: "drop the view that showed the table under two names", Done: not(doneRelation(hidden, "VIEW")), Statements: []string{"DROP VIEW " + ident(hidden)}})
+	step(c.To, plan.Step{Phase: plan.PhaseUndo, Title: fmt.Sprintf("give the table its name %s back, where it was swapped", s.Name), Done: doneRelation(s.Name, "BASE TABLE"),
 		Statements: []string{fmt.Sprintf("RENAME TABLE %s TO %s, %s TO %s", ident(c.To), s.sql(), ident(hidden), ident(c.To))}})
-	table(plan.Step{Phase: plan.PhaseUndo, Title: "drop the view " + c.To, Done: not(isView), Statements: []string{"DROP VIEW " + ident(c.To)}})
+	step(c.To, plan.Step{Phase: plan.PhaseUndo, Title: "drop the view " + c.To, Done: not(isView), Statements: []string{"DROP VIEW " + ident(c.To)}})
 	return nil
 }
 

@@ -30,6 +30,7 @@ func (w *world) resolve(name string, changes ...plan.Change) *plan.Plan {
 	w.must(err)
 	p, err := w.eng.Resolve(w.Context(), migration(name, changes...), links)
 	w.must(err)
+	p.Notes = slices.DeleteFunc(p.Notes, func(n plan.Note) bool { return n.Hazard == "prepared-transaction" })
 	return p
 }
 
@@ -51,6 +52,7 @@ func (w *world) life(p *plan.Plan) *life {
 // it can be asked.
 func (l *life) phase(phases ...plan.Phase) {
 	l.Helper()
+	l.token = l.lease("a") // a life beside this one has taken it
 	for _, phase := range phases {
 		for n, s := range l.p.Steps {
 			if s.Phase != phase {
