@@ -17,12 +17,33 @@ ALTER TABLE `users` ALTER COLUMN `email` SET DEFAULT '', ALGORITHM=INSTANT;
 -- undo: rollback drops the column
 ALTER TABLE `users` ADD COLUMN `email_address` varchar(50) NOT NULL DEFAULT X'01' COMMENT 'mail', ALGORITHM=INSTANT;
 
--- expand 3: give email_address its default for new rows
+-- expand 3: carry what old code writes to email_address
+-- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
+-- undo: rollback ends it; nothing of the old side is touched
+CREATE TRIGGER `phased~5dd8c8c3~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
+  IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~5dd8c8c3~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
+  IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
+      SET NEW.`email` = NEW.`email_address`;
+    END IF;
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email`;
+    END IF;
+  END IF;
+END;
+
+-- expand 4: give email_address its default for new rows
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
 -- undo: rollback drops the column
 ALTER TABLE `users` ALTER COLUMN `email_address` SET DEFAULT '', ALGORITHM=INSTANT;
 
--- expand 4: keep email_address in step with email
+-- expand 5: keep email_address in step with email
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
 -- undo: rollback ends it; nothing of the old side is touched
 CREATE TRIGGER `phased~55c7c4fa~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
@@ -45,6 +66,8 @@ CREATE TRIGGER `phased~55c7c4fa~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
+DROP TRIGGER IF EXISTS `phased~5dd8c8c3~users~i`;
+DROP TRIGGER IF EXISTS `phased~5dd8c8c3~users~u`;
 
 -- == backfill: throttled batches, each its own transaction ==
 -- .users: email_address follows from email, in the order of (id)
