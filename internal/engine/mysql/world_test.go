@@ -180,15 +180,13 @@ func (w *world) holding(statements ...string) (end func()) {
 	return end
 }
 
-// wire is an engine on a pool of its own whose connections the test can cut, and
-// whose traffic it sees.
+// wire is an engine on a pool of its own whose traffic the test sees.
 type wire struct {
 	eng *mysql.Engine
 	db  *sql.DB
 
-	mu    sync.Mutex
-	conns []net.Conn
-	sent  []command
+	mu   sync.Mutex
+	sent []command
 }
 
 // command is what a client sent: one round trip, but for the closing of a statement.
@@ -220,9 +218,6 @@ func (w *world) wire(change ...func(*driver.Config)) *wire {
 		client, near := net.Pipe()
 		go func() { _, _ = io.Copy(io.MultiWriter(server, &listener{wire: x}), near); server.Close() }()
 		go func() { _, _ = io.Copy(near, server); near.Close() }()
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.conns = append(x.conns, near)
 		return client, nil
 	}
 	for _, fn := range change {
@@ -272,17 +267,6 @@ func (l *listener) Write(b []byte) (int, error) {
 		l.buf = l.buf[4+n:]
 	}
 	return len(b), nil
-}
-
-// cut breaks every connection in the middle: the server sees its end and goes on with
-// the statement at hand.
-func (x *wire) cut() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, c := range x.conns {
-		c.Close()
-	}
-	x.conns = nil
 }
 
 // take gives what was sent since the last call, without the closing of statements.
