@@ -77,6 +77,9 @@ func (l *life) stopInside(c stopCase, late bool) error {
 	if c.role == "contract" {
 		l.oldGone.Store(true)
 	}
+	if c.to == "dropped" {
+		l.deploy.drop()
+	}
 	first, release, err := l.blocked(c)
 	if err != nil {
 		return err
