@@ -296,10 +296,11 @@ func (n *renaming) holder(name string) string {
 // the schema that a plain RENAME COLUMN gives.
 func (n *renaming) drop(ctx context.Context) error {
 	t, l := n.s.Name, n.l
-	if err := n.change(ctx, plan.Step{Phase: plan.PhaseDrop, Title: fmt.Sprintf("end the sync of %s and %s", l.New, l.Hidden), Done: not(doneLink(l.ID)), Sync: &plan.SyncStep{Remove: l.ID}}); err != nil {
+	// While the sync goes on: new code's rows would meet the keys with the hidden column's default.
+	if err := n.dropOldKeys(ctx); err != nil {
 		return err
 	}
-	if err := n.dropOldKeys(ctx); err != nil {
+	if err := n.change(ctx, plan.Step{Phase: plan.PhaseDrop, Title: fmt.Sprintf("end the sync of %s and %s", l.New, l.Hidden), Done: not(doneLink(l.ID)), Sync: &plan.SyncStep{Remove: l.ID}}); err != nil {
 		return err
 	}
 	if err := n.alter(ctx, plan.Step{Phase: plan.PhaseDrop, Title: fmt.Sprintf("drop %s, the old side", l.Hidden), Done: doneNoColumn(t, l.Hidden),

@@ -121,3 +121,33 @@ func TestExpandLeavesNoRowWithTheDefault(t *testing.T) {
 		})
 	}
 }
+
+// In every state that a drop passes through, new code writes as before: no key of the
+// old side is there any more when its values are not kept in step.
+func TestDropRefusesNoWriteOfNewCode(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.exec("CREATE TABLE kinds (id int PRIMARY KEY)", "INSERT INTO kinds SELECT seq FROM (WITH RECURSIVE s AS (SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM s WHERE seq < 100) SELECT seq FROM s) n",
+			"CREATE TABLE users (id int PRIMARY KEY, a int NOT NULL, UNIQUE INDEX (a), CONSTRAINT users_kind FOREIGN KEY (a) REFERENCES kinds (id))", "INSERT INTO users VALUES (1, 1)")
+		p, err := w.eng.Resolve(t.Context(), migration("0001", plan.RenameColumn{Table: "users", From: "a", To: "b"}), nil)
+		w.must(err)
+		token := w.lease("a")
+		w.must(w.eng.Begin(t.Context(), token, p, "expanding"))
+		value := 1
+		for _, phase := range []plan.Phase{plan.PhaseExpand, plan.PhaseFinish, plan.PhaseHide, plan.PhaseDrop} {
+			for n, s := range p.Steps {
+				if s.Phase != phase {
+					continue
+				}
+				w.run(stepRun(token, p, n))
+				if phase == plan.PhaseDrop {
+					for range 2 {
+						value++
+						w.exec(fmt.Sprintf("INSERT INTO users (id, b) VALUES (%d, %[1]d)", value))
+					}
+				}
+			}
+			w.exec("UPDATE users SET b = 1 WHERE id = 1") // as the backfill does
+		}
+		is(w, "rows of new code", get[int](w, "SELECT COUNT(*) FROM users WHERE b = id"), value)
+	})
+}
