@@ -56,7 +56,7 @@ func (e *env) renameBesideSysbench(old, new string) {
 		}
 	}
 
-	was := e.repeat("--threads=4")
+	was := e.repeat("--threads=4", "--rate=100")
 	e.ok(args("baseline", e.dir, "none"))
 	e.ok(args("up", e.dir))
 	column := strings.NewReplacer(old, new).Replace

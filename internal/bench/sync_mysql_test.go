@@ -1,13 +1,14 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/phasedb/phased/compat/scratch"
+	"github.com/phasedb/phased/expand"
 	"github.com/phasedb/phased/expand/plan"
-	"github.com/phasedb/phased/internal/engine/mysql"
 )
 
 var mysqlSettings = map[string]string{
@@ -33,7 +34,7 @@ func mysqlSite(b *testing.B, d *scratch.Database, sh shape) *site {
 			execute(b, c, fmt.Sprintf("UPDATE %s SET email_address = email", t))
 		}
 	}
-	expandOnMySQL(b, d, sh, typ)
+	expandOnMySQL(b, d, sh)
 	execute(b, c, "UPDATE synced SET n = n + 1")
 
 	tid := int(ask(b, c, "SELECT THREAD_OS_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = CONNECTION_ID()"))
@@ -76,14 +77,20 @@ func mysqlSite(b *testing.B, d *scratch.Database, sh shape) *site {
 	return x
 }
 
-func expandOnMySQL(b *testing.B, d *scratch.Database, sh shape, typ string) {
+// expandOnMySQL keeps synced.email and email_address in step.
+func expandOnMySQL(b *testing.B, d *scratch.Database, sh shape) {
 	b.Helper()
-	e := mysql.New(d.DB, d.Dialect, nil)
-	l := plan.Link{ID: "0001/1", Migration: "0001", Table: "synced", Old: "email", New: "email_address", Hidden: "email~hidden", Type: typ, OldType: typ, Up: sh.rename.Up, Down: sh.rename.Down}
-	c := connect(b, d)
-	defer c.Close()
-	execute(b, c, "ALTER TABLE synced ADD email_address "+typ+", ALGORITHM=INSTANT")
-	for _, text := range e.Compose("", "synced", []plan.Link{l}) {
-		execute(b, c, text)
+	c := sh.rename
+	c.Table, c.From, c.To = "synced", "email", "email_address"
+	m, err := expand.New(d.DB, nil, expand.Config{App: "bench", Version: "1", Migrations: []*plan.Migration{{Name: "0001", Checksum: plan.Checksum("0001"), Statements: []plan.Statement{{Change: c}}}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, run := range []func(context.Context) error{
+		func(ctx context.Context) error { return m.Baseline(ctx, expand.BaselineNone) }, m.Up, m.Close,
+	} {
+		if err := run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
