@@ -76,12 +76,34 @@ func showCreate(ctx context.Context, c querier, name string) (text string, err e
 	if _, err = c.ExecContext(ctx, "SET SESSION character_set_results = NULL"); err != nil {
 		return "", err
 	}
-	var again string
+	var again, database string
 	err = c.QueryRowContext(ctx, "SHOW /* phased */ CREATE TABLE "+ident(name)).Scan(&again, &text)
 	if _, back := c.ExecContext(ctx, "SET SESSION character_set_results = utf8mb4"); err == nil {
 		err = back
 	}
-	return text, err
+	if err == nil {
+		err = c.QueryRowContext(ctx, "SELECT DATABASE()").Scan(&database)
+	}
+	return without(text, ident(database)), err
+}
+
+// without takes a name off where it qualifies another one (`db`.`sequence`).
+func without(text, name string) string {
+	var b strings.Builder
+	qualifies := false
+	scan(text, func(i int, token string, _ int) bool {
+		if qualifies {
+			qualifies = false // the dot
+			return true
+		}
+		if token == name && strings.HasPrefix(text[i+len(token):], ".") {
+			qualifies = true
+			return true
+		}
+		b.WriteString(token)
+		return true
+	})
+	return b.String()
 }
 
 func readColumns(ctx context.Context, c querier, t *schema.Table, p *created) error {

@@ -288,6 +288,9 @@ func comparable(typ, def string) (string, bool) {
 		digits, err := hexOf(def)
 		n := 2*typeArg(typ, 0, 1) - len(digits)
 		return "x'" + digits + strings.Repeat("0", max(0, n)) + "'", err == nil && n >= 0
+	case quoted && (base == "date" || base == "time" || base == "datetime"):
+		// In a trigger MySQL compares a TIME with a text as texts, with and without decimals.
+		return typed(typ, def), true
 	case base == "timestamp" && quoted:
 		// A literal would be read in the time zone of whoever fires the trigger.
 		return utcTimestamp(text)

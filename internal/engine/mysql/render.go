@@ -21,7 +21,8 @@ type course struct {
 	sync  []plan.Link                       // as the triggers were composed
 }
 
-func (r *resolver) course(s *subject) *course {
+// course begins a change: the copy has no triggers of an earlier one.
+func (r *resolver) course(ctx context.Context, s *subject) (*course, error) {
 	c := &course{r: r, s: s, links: r.linked(s)}
 	for _, l := range r.p.Links() {
 		if l.Table == s.Name {
@@ -29,7 +30,10 @@ func (r *resolver) course(s *subject) *course {
 		}
 	}
 	c.sync = c.links
-	return c
+	if err := s.copy.sync(ctx, nil); err != nil {
+		return nil, fmt.Errorf("take the triggers off a copy of %s: %w", s.Name, err)
+	}
+	return c, nil
 }
 
 // run does something on the copy, now and when the course is gone again.

@@ -29,7 +29,10 @@ func (r *resolver) addColumn(ctx context.Context, c plan.AddColumn) error {
 	if err != nil {
 		return err
 	}
-	course := r.course(s)
+	course, err := r.course(ctx, s)
+	if err != nil {
+		return err
+	}
 	if err := course.alter(ctx, plan.Step{Phase: plan.PhaseExpand, Title: c.Describe(), Done: doneColumn(s.Name, c.Column),
 		Undo: fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", s.sql(), ident(c.Column))}, "ADD COLUMN "+columnDefinition(c)); err != nil {
 		return r.trialAs(err, "add-column")
@@ -71,7 +74,11 @@ func (r *resolver) dropColumn(ctx context.Context, c plan.DropColumn) error {
 	if ok, err := r.checkDrop(ctx, s, old, hidden); err != nil || !ok {
 		return err
 	}
-	n := &renaming{course: r.course(s), old: old, json: isJSON(s.Table, old), own: old.Default}
+	course, err := r.course(ctx, s)
+	if err != nil {
+		return err
+	}
+	n := &renaming{course: course, old: old, json: isJSON(s.Table, old), own: old.Default}
 	mandatory := n.mandatory() && old.Identity == "" && old.Generated == ""
 	zero, hasZero := r.e.zeroValue(old.Type, n.json)
 	if mandatory {

@@ -33,7 +33,11 @@ func (r *resolver) renameColumn(ctx context.Context, c plan.RenameColumn) error 
 	if old == nil || !r.freshColumn(s, c.To, old.Name) {
 		return nil
 	}
-	n := &renaming{course: r.course(s), old: old, json: isJSON(s.Table, old), own: old.Default, class: old.DefaultClass}
+	course, err := r.course(ctx, s)
+	if err != nil {
+		return err
+	}
+	n := &renaming{course: course, old: old, json: isJSON(s.Table, old), own: old.Default, class: old.DefaultClass}
 	for _, l := range r.linked(s) {
 		if l.New == old.Name && l.Temporary {
 			n.own, n.class = "", schema.DefaultNone

@@ -122,7 +122,10 @@ func (r *resolver) createIndex(ctx context.Context, c plan.CreateIndex) error {
 			return nil
 		}
 	}
-	course := r.course(s)
+	course, err := r.course(ctx, s)
+	if err != nil {
+		return err
+	}
 	if c.Unique {
 		r.note("unique-late", fmt.Sprintf("if two rows of %s have the same value when the index is built, its build ends with error 1062 and nothing is changed", s.Name))
 	}
