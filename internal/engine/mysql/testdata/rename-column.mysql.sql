@@ -100,60 +100,60 @@ ALTER TABLE `users` ADD COLUMN `email~hidden` varchar(50) COLLATE utf8mb4_genera
 -- hide 2: make the sync work under both names, email and email~hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
 -- undo: the next change of the sync replaces it
-CREATE TRIGGER `phased~ce0d9771~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~7f42698d~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`email` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
-        SET NEW.`email` = NEW.`email_address`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
-        SET NEW.`email~hidden` = NEW.`email_address`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email~hidden`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~ce0d9771~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
+      SET NEW.`email` = NEW.`email_address`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
+      SET NEW.`email~hidden` = NEW.`email_address`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email~hidden`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~7f42698d~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`email` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
-        SET NEW.`email` = NEW.`email_address`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
-        SET NEW.`email~hidden` = NEW.`email_address`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email~hidden`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
+      SET NEW.`email` = NEW.`email_address`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
+      SET NEW.`email~hidden` = NEW.`email_address`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email~hidden`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~i`;
 DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~u`;
 
@@ -185,27 +185,27 @@ CREATE TRIGGER `phased~694ac3e5~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~ce0d9771~users~i`;
-DROP TRIGGER IF EXISTS `phased~ce0d9771~users~u`;
+DROP TRIGGER IF EXISTS `phased~7f42698d~users~i`;
+DROP TRIGGER IF EXISTS `phased~7f42698d~users~u`;
 
 -- == drop: contract, second half: the way back ends here ==
 
--- drop 1: end the sync of email_address and email~hidden
--- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~694ac3e5~users~i`;
-DROP TRIGGER IF EXISTS `phased~694ac3e5~users~u`;
-
--- drop 2: drop foreign key f of the old side
+-- drop 1: drop foreign key f of the old side
 -- lock: MetadataExclusive on `users`; lock_timeout 1s; outside a transaction
 ALTER TABLE `users` DROP FOREIGN KEY `f`, ALGORITHM=INPLACE, LOCK=NONE;
 
--- drop 3: drop index part of the old side
+-- drop 2: drop index part of the old side
 -- lock: MetadataExclusive on `users`; lock_timeout 1s; outside a transaction
 ALTER TABLE `users` DROP INDEX `part`, ALGORITHM=INPLACE, LOCK=NONE;
 
--- drop 4: drop index u of the old side
+-- drop 3: drop index u of the old side
 -- lock: MetadataExclusive on `users`; lock_timeout 1s; outside a transaction
 ALTER TABLE `users` DROP INDEX `u`, ALGORITHM=INPLACE, LOCK=NONE;
+
+-- drop 4: end the sync of email_address and email~hidden
+-- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
+DROP TRIGGER IF EXISTS `phased~694ac3e5~users~i`;
+DROP TRIGGER IF EXISTS `phased~694ac3e5~users~u`;
 
 -- drop 5: drop email~hidden, the old side
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -236,60 +236,60 @@ ALTER TABLE `users` ADD COLUMN `email` varchar(50) COLLATE utf8mb4_general_ci NU
 
 -- undo 2: make the sync work under both names, email~hidden and email
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-CREATE TRIGGER `phased~1ae1347f~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~931cef70~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`email~hidden` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
-        SET NEW.`email~hidden` = NEW.`email_address`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
-        SET NEW.`email` = NEW.`email_address`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email~hidden`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~1ae1347f~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
+      SET NEW.`email~hidden` = NEW.`email_address`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
+      SET NEW.`email` = NEW.`email_address`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email~hidden`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~931cef70~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`email~hidden` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
-        SET NEW.`email~hidden` = NEW.`email_address`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
-        SET NEW.`email` = NEW.`email_address`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email~hidden`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
+      SET NEW.`email~hidden` = NEW.`email_address`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
+      SET NEW.`email` = NEW.`email_address`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email~hidden` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email~hidden`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~694ac3e5~users~i`;
 DROP TRIGGER IF EXISTS `phased~694ac3e5~users~u`;
 
@@ -319,8 +319,8 @@ CREATE TRIGGER `phased~55c7c4fa~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~1ae1347f~users~i`;
-DROP TRIGGER IF EXISTS `phased~1ae1347f~users~u`;
+DROP TRIGGER IF EXISTS `phased~931cef70~users~i`;
+DROP TRIGGER IF EXISTS `phased~931cef70~users~u`;
 
 -- undo 5: drop email~hidden, where it only held the name
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -328,44 +328,44 @@ ALTER TABLE `users` DROP COLUMN `email~hidden`, ALGORITHM=INSTANT;
 
 -- undo 6: make the sync of email_address and email work with and without email_address
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-CREATE TRIGGER `phased~fa6afe99~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~04a32c1a~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`email_address` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
-        SET NEW.`email` = NEW.`email_address`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~fa6afe99~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(CONVERT('' USING utf8mb4) AS BINARY)) THEN
+      SET NEW.`email` = NEW.`email_address`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~04a32c1a~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`email_address` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
-        SET NEW.`email` = NEW.`email_address`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
-        SET NEW.`email_address` = NEW.`email`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) AND NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(OLD.`email_address` AS BINARY)) THEN
+      SET NEW.`email` = NEW.`email_address`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`email_address` AS BINARY) <=> CAST(NEW.`email` AS BINARY)) THEN
+      SET NEW.`email_address` = NEW.`email`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~i`;
 DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~u`;
 
@@ -387,8 +387,8 @@ ALTER TABLE `users` DROP COLUMN `email_address`, ALGORITHM=INSTANT;
 
 -- undo 11: end the sync of email_address and email
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~fa6afe99~users~i`;
-DROP TRIGGER IF EXISTS `phased~fa6afe99~users~u`;
+DROP TRIGGER IF EXISTS `phased~04a32c1a~users~i`;
+DROP TRIGGER IF EXISTS `phased~04a32c1a~users~u`;
 
 -- undo 12: take the default of email away, which it had for a while
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction

@@ -84,60 +84,60 @@ ALTER TABLE `users` ADD COLUMN `n~hidden` int(11) NULL INVISIBLE COMMENT 'phased
 -- hide 2: make the sync work under both names, n and n~hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
 -- undo: the next change of the sync replaces it
-CREATE TRIGGER `phased~7ce3fa1d~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~a3a3e6a9~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`n` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n`) AND NEW.`m` IS NOT NULL THEN
-        SET NEW.`n` = NEW.`m`;
-      END IF;
-    ELSE
-      IF NOT (NEW.`m` <=> NEW.`n~hidden`) AND NEW.`m` IS NOT NULL THEN
-        SET NEW.`n~hidden` = NEW.`m`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n`) THEN
-        SET NEW.`m` = NEW.`n`;
-      END IF;
-    ELSE
-      IF NOT (NEW.`m` <=> NEW.`n~hidden`) THEN
-        SET NEW.`m` = NEW.`n~hidden`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~7ce3fa1d~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n`) AND NEW.`m` IS NOT NULL THEN
+      SET NEW.`n` = NEW.`m`;
+    END IF;
+  ELSE
+    IF NOT (NEW.`m` <=> NEW.`n~hidden`) AND NEW.`m` IS NOT NULL THEN
+      SET NEW.`n~hidden` = NEW.`m`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n`) THEN
+      SET NEW.`m` = NEW.`n`;
+    END IF;
+  ELSE
+    IF NOT (NEW.`m` <=> NEW.`n~hidden`) THEN
+      SET NEW.`m` = NEW.`n~hidden`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~a3a3e6a9~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`n` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
-        SET NEW.`n` = NEW.`m`;
-      END IF;
-    ELSE
-      IF NOT (NEW.`m` <=> NEW.`n~hidden`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
-        SET NEW.`n~hidden` = NEW.`m`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n`) THEN
-        SET NEW.`m` = NEW.`n`;
-      END IF;
-    ELSE
-      IF NOT (NEW.`m` <=> NEW.`n~hidden`) THEN
-        SET NEW.`m` = NEW.`n~hidden`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
+      SET NEW.`n` = NEW.`m`;
+    END IF;
+  ELSE
+    IF NOT (NEW.`m` <=> NEW.`n~hidden`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
+      SET NEW.`n~hidden` = NEW.`m`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n`) THEN
+      SET NEW.`m` = NEW.`n`;
+    END IF;
+  ELSE
+    IF NOT (NEW.`m` <=> NEW.`n~hidden`) THEN
+      SET NEW.`m` = NEW.`n~hidden`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~2fac744e~users~i`;
 DROP TRIGGER IF EXISTS `phased~2fac744e~users~u`;
 
@@ -169,8 +169,8 @@ CREATE TRIGGER `phased~43d23aff~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~7ce3fa1d~users~i`;
-DROP TRIGGER IF EXISTS `phased~7ce3fa1d~users~u`;
+DROP TRIGGER IF EXISTS `phased~a3a3e6a9~users~i`;
+DROP TRIGGER IF EXISTS `phased~a3a3e6a9~users~u`;
 
 -- hide 5: hold the name v~hidden, under which v will be hidden
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -180,60 +180,60 @@ ALTER TABLE `other` ADD COLUMN `v~hidden` varchar(20) NULL INVISIBLE COMMENT 'ph
 -- hide 6: make the sync work under both names, v and v~hidden
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
 -- undo: the next change of the sync replaces it
-CREATE TRIGGER `phased~2de6c9fb~other~i` BEFORE INSERT ON `other` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~3ce3afd7~other~i` BEFORE INSERT ON `other` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`v` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
-        SET NEW.`v` = NEW.`w`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
-        SET NEW.`v~hidden` = NEW.`w`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v~hidden`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~2de6c9fb~other~u` BEFORE UPDATE ON `other` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
+      SET NEW.`v` = NEW.`w`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
+      SET NEW.`v~hidden` = NEW.`w`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v~hidden`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~3ce3afd7~other~u` BEFORE UPDATE ON `other` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`v` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
-        SET NEW.`v` = NEW.`w`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
-        SET NEW.`v~hidden` = NEW.`w`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v~hidden`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
+      SET NEW.`v` = NEW.`w`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
+      SET NEW.`v~hidden` = NEW.`w`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v~hidden`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~a211aa42~other~i`;
 DROP TRIGGER IF EXISTS `phased~a211aa42~other~u`;
 
@@ -265,19 +265,19 @@ CREATE TRIGGER `phased~00f2169f~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~2de6c9fb~other~i`;
-DROP TRIGGER IF EXISTS `phased~2de6c9fb~other~u`;
+DROP TRIGGER IF EXISTS `phased~3ce3afd7~other~i`;
+DROP TRIGGER IF EXISTS `phased~3ce3afd7~other~u`;
 
 -- == drop: contract, second half: the way back ends here ==
 
--- drop 1: end the sync of m and n~hidden
+-- drop 1: drop index part of the old side
+-- lock: MetadataExclusive on `users`; lock_timeout 1s; outside a transaction
+ALTER TABLE `users` DROP INDEX `part`, ALGORITHM=NOCOPY, LOCK=NONE;
+
+-- drop 2: end the sync of m and n~hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
 DROP TRIGGER IF EXISTS `phased~43d23aff~users~i`;
 DROP TRIGGER IF EXISTS `phased~43d23aff~users~u`;
-
--- drop 2: drop index part of the old side
--- lock: MetadataExclusive on `users`; lock_timeout 1s; outside a transaction
-ALTER TABLE `users` DROP INDEX `part`, ALGORITHM=NOCOPY, LOCK=NONE;
 
 -- drop 3: drop n~hidden, the old side
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -304,60 +304,60 @@ ALTER TABLE `other` ADD COLUMN `v` varchar(20) NULL INVISIBLE COMMENT 'phased: t
 
 -- undo 2: make the sync work under both names, v~hidden and v
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-CREATE TRIGGER `phased~220f03df~other~i` BEFORE INSERT ON `other` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~ee9a0552~other~i` BEFORE INSERT ON `other` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`v~hidden` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
-        SET NEW.`v~hidden` = NEW.`w`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
-        SET NEW.`v` = NEW.`w`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v~hidden`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~220f03df~other~u` BEFORE UPDATE ON `other` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
+      SET NEW.`v~hidden` = NEW.`w`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
+      SET NEW.`v` = NEW.`w`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v~hidden`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~ee9a0552~other~u` BEFORE UPDATE ON `other` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`v~hidden` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
-        SET NEW.`v~hidden` = NEW.`w`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
-        SET NEW.`v` = NEW.`w`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v~hidden`;
-      END IF;
-    ELSE
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
+      SET NEW.`v~hidden` = NEW.`w`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
+      SET NEW.`v` = NEW.`w`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v~hidden` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v~hidden`;
+    END IF;
+  ELSE
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~00f2169f~other~i`;
 DROP TRIGGER IF EXISTS `phased~00f2169f~other~u`;
 
@@ -387,8 +387,8 @@ CREATE TRIGGER `phased~a211aa42~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~220f03df~other~i`;
-DROP TRIGGER IF EXISTS `phased~220f03df~other~u`;
+DROP TRIGGER IF EXISTS `phased~ee9a0552~other~i`;
+DROP TRIGGER IF EXISTS `phased~ee9a0552~other~u`;
 
 -- undo 5: drop v~hidden, where it only held the name
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -396,44 +396,44 @@ ALTER TABLE `other` DROP COLUMN `v~hidden`, ALGORITHM=INSTANT;
 
 -- undo 6: make the sync of w and v work with and without w
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-CREATE TRIGGER `phased~2050c212~other~i` BEFORE INSERT ON `other` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~9dc69a2f~other~i` BEFORE INSERT ON `other` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`w` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
-        SET NEW.`v` = NEW.`w`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~2050c212~other~u` BEFORE UPDATE ON `other` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NEW.`w` IS NOT NULL THEN
+      SET NEW.`v` = NEW.`w`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~9dc69a2f~other~u` BEFORE UPDATE ON `other` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`w` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
-        SET NEW.`v` = NEW.`w`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
-        SET NEW.`w` = NEW.`v`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) AND NOT (CAST(NEW.`w` AS BINARY) <=> CAST(OLD.`w` AS BINARY)) THEN
+      SET NEW.`v` = NEW.`w`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (CAST(NEW.`w` AS BINARY) <=> CAST(NEW.`v` AS BINARY)) THEN
+      SET NEW.`w` = NEW.`v`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~a211aa42~other~i`;
 DROP TRIGGER IF EXISTS `phased~a211aa42~other~u`;
 
@@ -443,8 +443,8 @@ ALTER TABLE `other` DROP COLUMN `w`, ALGORITHM=INSTANT;
 
 -- undo 8: end the sync of w and v
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~2050c212~other~i`;
-DROP TRIGGER IF EXISTS `phased~2050c212~other~u`;
+DROP TRIGGER IF EXISTS `phased~9dc69a2f~other~i`;
+DROP TRIGGER IF EXISTS `phased~9dc69a2f~other~u`;
 
 -- undo 9: hold the name n again, where it was hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -452,60 +452,60 @@ ALTER TABLE `users` ADD COLUMN `n` int(11) NULL INVISIBLE COMMENT 'phased: tempo
 
 -- undo 10: make the sync work under both names, n~hidden and n
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-CREATE TRIGGER `phased~189be0b0~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~aa2f490b~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`n~hidden` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n~hidden`) AND NEW.`m` IS NOT NULL THEN
-        SET NEW.`n~hidden` = NEW.`m`;
-      END IF;
-    ELSE
-      IF NOT (NEW.`m` <=> NEW.`n`) AND NEW.`m` IS NOT NULL THEN
-        SET NEW.`n` = NEW.`m`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n~hidden`) THEN
-        SET NEW.`m` = NEW.`n~hidden`;
-      END IF;
-    ELSE
-      IF NOT (NEW.`m` <=> NEW.`n`) THEN
-        SET NEW.`m` = NEW.`n`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~189be0b0~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n~hidden`) AND NEW.`m` IS NOT NULL THEN
+      SET NEW.`n~hidden` = NEW.`m`;
+    END IF;
+  ELSE
+    IF NOT (NEW.`m` <=> NEW.`n`) AND NEW.`m` IS NOT NULL THEN
+      SET NEW.`n` = NEW.`m`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n~hidden`) THEN
+      SET NEW.`m` = NEW.`n~hidden`;
+    END IF;
+  ELSE
+    IF NOT (NEW.`m` <=> NEW.`n`) THEN
+      SET NEW.`m` = NEW.`n`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~aa2f490b~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`n~hidden` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n~hidden`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
-        SET NEW.`n~hidden` = NEW.`m`;
-      END IF;
-    ELSE
-      IF NOT (NEW.`m` <=> NEW.`n`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
-        SET NEW.`n` = NEW.`m`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n~hidden`) THEN
-        SET NEW.`m` = NEW.`n~hidden`;
-      END IF;
-    ELSE
-      IF NOT (NEW.`m` <=> NEW.`n`) THEN
-        SET NEW.`m` = NEW.`n`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n~hidden`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
+      SET NEW.`n~hidden` = NEW.`m`;
+    END IF;
+  ELSE
+    IF NOT (NEW.`m` <=> NEW.`n`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
+      SET NEW.`n` = NEW.`m`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n~hidden`) THEN
+      SET NEW.`m` = NEW.`n~hidden`;
+    END IF;
+  ELSE
+    IF NOT (NEW.`m` <=> NEW.`n`) THEN
+      SET NEW.`m` = NEW.`n`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~43d23aff~users~i`;
 DROP TRIGGER IF EXISTS `phased~43d23aff~users~u`;
 
@@ -535,8 +535,8 @@ CREATE TRIGGER `phased~2fac744e~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~189be0b0~users~i`;
-DROP TRIGGER IF EXISTS `phased~189be0b0~users~u`;
+DROP TRIGGER IF EXISTS `phased~aa2f490b~users~i`;
+DROP TRIGGER IF EXISTS `phased~aa2f490b~users~u`;
 
 -- undo 13: drop n~hidden, where it only held the name
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -544,44 +544,44 @@ ALTER TABLE `users` DROP COLUMN `n~hidden`, ALGORITHM=INSTANT;
 
 -- undo 14: make the sync of m and n work with and without m
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-CREATE TRIGGER `phased~0002949c~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
+CREATE TRIGGER `phased~87076662~users~i` BEFORE INSERT ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`m` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n`) AND NEW.`m` IS NOT NULL THEN
-        SET NEW.`n` = NEW.`m`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n`) THEN
-        SET NEW.`m` = NEW.`n`;
-      END IF;
-    END IF;
   END;
-CREATE TRIGGER `phased~0002949c~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n`) AND NEW.`m` IS NOT NULL THEN
+      SET NEW.`n` = NEW.`m`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n`) THEN
+      SET NEW.`m` = NEW.`n`;
+    END IF;
+  END IF;
+END;
+CREATE TRIGGER `phased~87076662~users~u` BEFORE UPDATE ON `users` FOR EACH ROW BEGIN
   DECLARE `phased name 0` TINYINT DEFAULT 0;
   BEGIN
     DECLARE EXIT HANDLER FOR 1054 SET `phased name 0` = 1;
     IF NEW.`m` IS NULL THEN
       SET `phased name 0` = 0;
     END IF;
-    END;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
-        SET NEW.`n` = NEW.`m`;
-      END IF;
-    END IF;
-    IF `phased name 0` = 0 THEN
-      IF NOT (NEW.`m` <=> NEW.`n`) THEN
-        SET NEW.`m` = NEW.`n`;
-      END IF;
-    END IF;
   END;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n`) AND NOT (NEW.`m` <=> OLD.`m`) THEN
+      SET NEW.`n` = NEW.`m`;
+    END IF;
+  END IF;
+  IF `phased name 0` = 0 THEN
+    IF NOT (NEW.`m` <=> NEW.`n`) THEN
+      SET NEW.`m` = NEW.`n`;
+    END IF;
+  END IF;
+END;
 DROP TRIGGER IF EXISTS `phased~2fac744e~users~i`;
 DROP TRIGGER IF EXISTS `phased~2fac744e~users~u`;
 
@@ -595,5 +595,5 @@ ALTER TABLE `users` DROP COLUMN `m`, ALGORITHM=INSTANT;
 
 -- undo 17: end the sync of m and n
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~0002949c~users~i`;
-DROP TRIGGER IF EXISTS `phased~0002949c~users~u`;
+DROP TRIGGER IF EXISTS `phased~87076662~users~i`;
+DROP TRIGGER IF EXISTS `phased~87076662~users~u`;
