@@ -17,3 +17,6 @@ var TakesField = takesField
 
 // FillValue is what the backfill writes.
 var FillValue = fillValue
+
+// ComposeChange gives the statements that lead from one set of links to another.
+var ComposeChange = composeChange

@@ -31,7 +31,7 @@ func (e *Engine) Health(ctx context.Context, p *plan.Plan) (h engine.SyncHealth,
 				continue
 			}
 			done[l.Table] = true
-			if h, err = e.tableHealth(ctx, c, l.Table); err != nil || !h.OK {
+			if h, err = e.tableHealth(ctx, c, p, l.Table); err != nil || !h.OK {
 				return err
 			}
 		}
@@ -45,7 +45,7 @@ func ill(where, problem, way string) engine.SyncHealth {
 	return engine.SyncHealth{Problem: where + ": " + problem, Way: way}
 }
 
-func (e *Engine) tableHealth(ctx context.Context, c *sql.Conn, table string) (engine.SyncHealth, error) {
+func (e *Engine) tableHealth(ctx context.Context, c *sql.Conn, p *plan.Plan, table string) (engine.SyncHealth, error) {
 	links, err := e.links(ctx, c, table)
 	if err != nil {
 		return engine.SyncHealth{}, err
@@ -76,6 +76,43 @@ func (e *Engine) tableHealth(ctx context.Context, c *sql.Conn, table string) (en
 	if err != nil {
 		return engine.SyncHealth{}, err
 	}
+	// Hiding that was ended in the middle of a change of the sync left the triggers from
+	// before, those from after, or some of each: one pair is whole, and beside it the other
+	// does nothing. Hiding again puts them in order.
+	states := [][]plan.Link{links}
+	for _, s := range p.Of(plan.PhaseHide) {
+		if s.Sync != nil && s.Sync.Table == table {
+			states = append(states, s.Sync.Apply(links))
+		}
+	}
+	var known, names []string
+	var h engine.SyncHealth
+	for i, state := range states {
+		known = append(known, triggerNames(table, state)...)
+		if h.OK {
+			continue
+		}
+		now, err := e.pairHealth(ctx, c, table, state, found, mode)
+		if err != nil {
+			return now, err
+		}
+		if now.OK || i == 0 {
+			h, names = now, triggerNames(table, state)
+		}
+	}
+	if !h.OK {
+		return h, nil
+	}
+	for _, t := range found {
+		if strings.HasPrefix(t.name, triggerPrefix) && !slices.Contains(known, t.name) {
+			return ill(table, fmt.Sprintf("the trigger %s is a former sync's", t.name), "DROP TRIGGER "+ident(t.name)), nil
+		}
+	}
+	return found.definers(ctx, c, table, names)
+}
+
+// pairHealth looks for the triggers of a sync among those that are there.
+func (e *Engine) pairHealth(ctx context.Context, c *sql.Conn, table string, links []plan.Link, found tableTriggers, mode string) (engine.SyncHealth, error) {
 	create, names := e.Compose("", table, links), triggerNames(table, links)
 	for i := range names {
 		way := fmt.Sprintf("on one session (a command-line client needs another DELIMITER): SET SESSION sql_mode = '%s'; SET NAMES utf8mb4 COLLATE utf8mb4_bin; LOCK TABLES %s WRITE; DROP TRIGGER IF EXISTS %s; %s; UNLOCK TABLES",
@@ -91,12 +128,7 @@ func (e *Engine) tableHealth(ctx context.Context, c *sql.Conn, table string) (en
 			return ill(table, problem, way), nil
 		}
 	}
-	for _, t := range found {
-		if strings.HasPrefix(t.name, triggerPrefix) && !slices.Contains(names, t.name) {
-			return ill(table, fmt.Sprintf("the trigger %s is a former sync's", t.name), "DROP TRIGGER "+ident(t.name)), nil
-		}
-	}
-	return found.definers(ctx, c, table, names)
+	return engine.SyncHealth{OK: true}, nil
 }
 
 // columnTypes gives the full types of a table's columns by their names in lower case.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/phasedb/phased/expand/plan"
+	"github.com/phasedb/phased/internal/engine/mysql"
 )
 
 // New code may run until the new column is gone: in every state that a rollback passes
@@ -150,4 +151,58 @@ func TestDropRefusesNoWriteOfNewCode(t *testing.T) {
 		}
 		is(w, "rows of new code", get[int](w, "SELECT COUNT(*) FROM users WHERE b = id"), value)
 	})
+}
+
+// Hiding may be ended between any two statements of a change of the sync: the gate that
+// asks after the sync stays open, because hiding again is the way on.
+func TestHealthWhileHidingWasEnded(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.exec("CREATE TABLE users (id int PRIMARY KEY, a int NOT NULL)")
+		p, err := w.eng.Resolve(t.Context(), migration("0001", plan.RenameColumn{Table: "users", From: "a", To: "b"}), nil)
+		w.must(err)
+		token := w.lease("a")
+		w.must(w.eng.Begin(t.Context(), token, p, "expanding"))
+		healthy := func(when string) {
+			t.Helper()
+			h, err := w.eng.Health(t.Context(), p)
+			w.must(err)
+			if !h.OK {
+				t.Errorf("%s: %s (%s)", when, h.Problem, h.Way)
+			}
+		}
+		for n, s := range p.Steps {
+			if s.Phase != plan.PhaseExpand && s.Phase != plan.PhaseFinish && s.Phase != plan.PhaseHide {
+				continue
+			}
+			if s.Phase == plan.PhaseHide && s.Sync != nil {
+				links, err := w.eng.Links(t.Context(), "", "users")
+				w.must(err)
+				for i, statement := range mysql.ComposeChange("users", links, s.Sync.Apply(links)) {
+					w.pinned(statement)
+					healthy(fmt.Sprintf("%s, after %d statements", s.Title, i+1))
+				}
+			}
+			w.run(stepRun(token, p, n))
+			if s.Phase == plan.PhaseHide {
+				healthy("after " + s.Title)
+			}
+		}
+		w.pinned("CREATE TRIGGER `phased~x` BEFORE INSERT ON users FOR EACH ROW SET NEW.b = 1")
+		h, err := w.eng.Health(t.Context(), p)
+		w.must(err)
+		is(w, "a trigger that nobody knows is healthy", h.OK, false)
+	})
+}
+
+// pinned runs a statement as a step does.
+func (w *world) pinned(statement string) {
+	w.Helper()
+	c, err := w.db.Conn(w.Context())
+	w.must(err)
+	defer c.Close()
+	for _, s := range []string{"SET SESSION sql_mode = '" + mysql.StrictMode + "'", "SET NAMES utf8mb4 COLLATE utf8mb4_bin", statement, "SET SESSION sql_mode = DEFAULT"} {
+		if _, err := c.ExecContext(w.Context(), s); err != nil {
+			w.Fatalf("%v\n%s", err, s)
+		}
+	}
 }
