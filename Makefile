@@ -21,7 +21,7 @@ demo: ## the whole life of a column rename under load, on a server of its own (D
 .PHONY: test
 test: ## all tests; brings its own PostgreSQL and MariaDB, and fails rather than skips without them; MySQL where one is at hand
 	@.ci/setup postgres mariadb sysbench
-	$(ENV) CI=true go test ./...
+	$(ENV) CI=true go test -timeout 20m ./...
 
 .PHONY: test-matrix
 test-matrix: ## tests on PostgreSQL 13 to 18, MariaDB and MySQL (VERSIONS="13 mariadb-11.8 mysql-9")

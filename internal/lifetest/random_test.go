@@ -27,7 +27,7 @@ func TestRandomLife(t *testing.T) { eachFamily(t, randomLives) }
 
 func randomLives(t *testing.T, f family) {
 	server := f.ownServer(t)
-	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(seeds(t, 8)), "rapid.shrinktime": "20s"} {
+	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(seeds(t, 5)), "rapid.shrinktime": "20s"} {
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)
 		}
