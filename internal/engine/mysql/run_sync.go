@@ -36,7 +36,7 @@ func (e *Engine) sync(ctx context.Context, c querier, s plan.SyncStep) error {
 			return err
 		}
 	}
-	for _, name := range have {
+	for _, name := range updatesFirst(have) {
 		if slices.Contains(want, name) {
 			continue
 		}

@@ -40,11 +40,22 @@ func triggerNames(table string, links []plan.Link) []string {
 	return []string{shortName(stem, table, "~i"), shortName(stem, table, "~u")}
 }
 
+// updatesFirst is the order in which triggers are dropped. A row inserted without the
+// sync is out of step, and an update trigger would put it in step with the old side: what
+// new code inserted would be lost with its next update.
+func updatesFirst(names []string) []string {
+	out := slices.Clone(names)
+	slices.SortStableFunc(out, func(a, b string) int {
+		return strings.Compare(b[strings.LastIndex(b, "~"):], a[strings.LastIndex(a, "~"):])
+	})
+	return out
+}
+
 // composeChange gives the statements that lead from one set of links to another.
 func composeChange(table string, before, after []plan.Link) []string {
 	var e *Engine
 	out := e.Compose("", table, after)
-	for _, name := range triggerNames(table, before) {
+	for _, name := range updatesFirst(triggerNames(table, before)) {
 		if !slices.Contains(triggerNames(table, after), name) {
 			out = append(out, "DROP TRIGGER IF EXISTS "+ident(name))
 		}

@@ -128,7 +128,7 @@ func TestExpandLeavesNoRowWithTheDefault(t *testing.T) {
 func TestDropRefusesNoWriteOfNewCode(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.exec("CREATE TABLE kinds (id int PRIMARY KEY)", "INSERT INTO kinds SELECT seq FROM (WITH RECURSIVE s AS (SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM s WHERE seq < 100) SELECT seq FROM s) n",
-			"CREATE TABLE users (id int PRIMARY KEY, a int NOT NULL, UNIQUE INDEX (a), CONSTRAINT users_kind FOREIGN KEY (a) REFERENCES kinds (id))", "INSERT INTO users VALUES (1, 1)")
+			"CREATE TABLE users (id int PRIMARY KEY, a int NOT NULL, n int, UNIQUE INDEX (a), CONSTRAINT users_kind FOREIGN KEY (a) REFERENCES kinds (id))", "INSERT INTO users VALUES (1, 1, 0)")
 		p, err := w.eng.Resolve(t.Context(), migration("0001", plan.RenameColumn{Table: "users", From: "a", To: "b"}), nil)
 		w.must(err)
 		token := w.lease("a")
@@ -138,6 +138,15 @@ func TestDropRefusesNoWriteOfNewCode(t *testing.T) {
 			for n, s := range p.Steps {
 				if s.Phase != phase {
 					continue
+				}
+				if phase == plan.PhaseDrop && s.Sync != nil {
+					links, err := w.eng.Links(t.Context(), "", "users")
+					w.must(err)
+					for _, statement := range mysql.ComposeChange("users", links, s.Sync.Apply(links)) {
+						w.pinned(statement)
+						value++
+						w.exec(fmt.Sprintf("INSERT INTO users (id, b) VALUES (%d, %[1]d)", value), fmt.Sprintf("UPDATE users SET n = 1 WHERE id = %d", value))
+					}
 				}
 				w.run(stepRun(token, p, n))
 				if phase == plan.PhaseDrop {

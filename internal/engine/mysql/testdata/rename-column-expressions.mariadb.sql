@@ -282,8 +282,8 @@ CREATE TRIGGER `phased~91651fca~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~7fd7a7f4~other~i`;
 DROP TRIGGER IF EXISTS `phased~7fd7a7f4~other~u`;
+DROP TRIGGER IF EXISTS `phased~7fd7a7f4~other~i`;
 
 -- hide 3: hide column v as v~hidden; the sync goes on
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -371,15 +371,15 @@ CREATE TRIGGER `phased~88247b48~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END;
 END;
-DROP TRIGGER IF EXISTS `phased~91651fca~other~i`;
 DROP TRIGGER IF EXISTS `phased~91651fca~other~u`;
+DROP TRIGGER IF EXISTS `phased~91651fca~other~i`;
 
 -- == drop: contract, second half: the way back ends here ==
 
 -- drop 1: end the sync of w and v~hidden
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~88247b48~other~i`;
 DROP TRIGGER IF EXISTS `phased~88247b48~other~u`;
+DROP TRIGGER IF EXISTS `phased~88247b48~other~i`;
 
 -- drop 2: drop v~hidden, the old side
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -571,8 +571,8 @@ CREATE TRIGGER `phased~3198262b~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~88247b48~other~i`;
 DROP TRIGGER IF EXISTS `phased~88247b48~other~u`;
+DROP TRIGGER IF EXISTS `phased~88247b48~other~i`;
 
 -- undo 3: give column v its name back, where it was hidden
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -658,8 +658,8 @@ CREATE TRIGGER `phased~7fd7a7f4~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END;
 END;
-DROP TRIGGER IF EXISTS `phased~3198262b~other~i`;
 DROP TRIGGER IF EXISTS `phased~3198262b~other~u`;
+DROP TRIGGER IF EXISTS `phased~3198262b~other~i`;
 
 -- undo 5: drop v~hidden, where it only held the name
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -767,8 +767,8 @@ CREATE TRIGGER `phased~bcade974~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~7fd7a7f4~other~i`;
 DROP TRIGGER IF EXISTS `phased~7fd7a7f4~other~u`;
+DROP TRIGGER IF EXISTS `phased~7fd7a7f4~other~i`;
 
 -- undo 7: drop the new column w
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -776,5 +776,5 @@ ALTER TABLE `other` DROP COLUMN `w`, ALGORITHM=INSTANT;
 
 -- undo 8: end the sync of w and v
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~bcade974~other~i`;
 DROP TRIGGER IF EXISTS `phased~bcade974~other~u`;
+DROP TRIGGER IF EXISTS `phased~bcade974~other~i`;

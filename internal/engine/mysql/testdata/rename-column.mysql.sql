@@ -66,8 +66,8 @@ CREATE TRIGGER `phased~55c7c4fa~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~5dd8c8c3~users~i`;
 DROP TRIGGER IF EXISTS `phased~5dd8c8c3~users~u`;
+DROP TRIGGER IF EXISTS `phased~5dd8c8c3~users~i`;
 
 -- == backfill: throttled batches, each its own transaction ==
 -- .users: email_address follows from email, in the order of (id)
@@ -154,8 +154,8 @@ CREATE TRIGGER `phased~7f42698d~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~i`;
 DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~u`;
+DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~i`;
 
 -- hide 3: hide column email as email~hidden; the sync goes on
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -185,8 +185,8 @@ CREATE TRIGGER `phased~694ac3e5~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~7f42698d~users~i`;
 DROP TRIGGER IF EXISTS `phased~7f42698d~users~u`;
+DROP TRIGGER IF EXISTS `phased~7f42698d~users~i`;
 
 -- == drop: contract, second half: the way back ends here ==
 
@@ -204,8 +204,8 @@ ALTER TABLE `users` DROP INDEX `u`, ALGORITHM=INPLACE, LOCK=NONE;
 
 -- drop 4: end the sync of email_address and email~hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~694ac3e5~users~i`;
 DROP TRIGGER IF EXISTS `phased~694ac3e5~users~u`;
+DROP TRIGGER IF EXISTS `phased~694ac3e5~users~i`;
 
 -- drop 5: drop email~hidden, the old side
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -290,8 +290,8 @@ CREATE TRIGGER `phased~931cef70~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~694ac3e5~users~i`;
 DROP TRIGGER IF EXISTS `phased~694ac3e5~users~u`;
+DROP TRIGGER IF EXISTS `phased~694ac3e5~users~i`;
 
 -- undo 3: give column email its name back, where it was hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -319,8 +319,8 @@ CREATE TRIGGER `phased~55c7c4fa~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~931cef70~users~i`;
 DROP TRIGGER IF EXISTS `phased~931cef70~users~u`;
+DROP TRIGGER IF EXISTS `phased~931cef70~users~i`;
 
 -- undo 5: drop email~hidden, where it only held the name
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -366,8 +366,8 @@ CREATE TRIGGER `phased~04a32c1a~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~i`;
 DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~u`;
+DROP TRIGGER IF EXISTS `phased~55c7c4fa~users~i`;
 
 -- undo 7: drop foreign key f~new
 -- lock: MetadataExclusive on `users`; lock_timeout 1s; outside a transaction
@@ -387,8 +387,8 @@ ALTER TABLE `users` DROP COLUMN `email_address`, ALGORITHM=INSTANT;
 
 -- undo 11: end the sync of email_address and email
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~04a32c1a~users~i`;
 DROP TRIGGER IF EXISTS `phased~04a32c1a~users~u`;
+DROP TRIGGER IF EXISTS `phased~04a32c1a~users~i`;
 
 -- undo 12: take the default of email away, which it had for a while
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction

@@ -138,8 +138,8 @@ CREATE TRIGGER `phased~a3a3e6a9~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~2fac744e~users~i`;
 DROP TRIGGER IF EXISTS `phased~2fac744e~users~u`;
+DROP TRIGGER IF EXISTS `phased~2fac744e~users~i`;
 
 -- hide 3: hide column n as n~hidden; the sync goes on
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -169,8 +169,8 @@ CREATE TRIGGER `phased~43d23aff~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~a3a3e6a9~users~i`;
 DROP TRIGGER IF EXISTS `phased~a3a3e6a9~users~u`;
+DROP TRIGGER IF EXISTS `phased~a3a3e6a9~users~i`;
 
 -- hide 5: hold the name v~hidden, under which v will be hidden
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -234,8 +234,8 @@ CREATE TRIGGER `phased~3ce3afd7~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~a211aa42~other~i`;
 DROP TRIGGER IF EXISTS `phased~a211aa42~other~u`;
+DROP TRIGGER IF EXISTS `phased~a211aa42~other~i`;
 
 -- hide 7: hide column v as v~hidden; the sync goes on
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -265,8 +265,8 @@ CREATE TRIGGER `phased~00f2169f~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~3ce3afd7~other~i`;
 DROP TRIGGER IF EXISTS `phased~3ce3afd7~other~u`;
+DROP TRIGGER IF EXISTS `phased~3ce3afd7~other~i`;
 
 -- == drop: contract, second half: the way back ends here ==
 
@@ -276,8 +276,8 @@ ALTER TABLE `users` DROP INDEX `part`, ALGORITHM=NOCOPY, LOCK=NONE;
 
 -- drop 2: end the sync of m and n~hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~43d23aff~users~i`;
 DROP TRIGGER IF EXISTS `phased~43d23aff~users~u`;
+DROP TRIGGER IF EXISTS `phased~43d23aff~users~i`;
 
 -- drop 3: drop n~hidden, the old side
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -289,8 +289,8 @@ ALTER TABLE `users` RENAME INDEX `part~new` TO `part`, ALGORITHM=INSTANT;
 
 -- drop 5: end the sync of w and v~hidden
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~00f2169f~other~i`;
 DROP TRIGGER IF EXISTS `phased~00f2169f~other~u`;
+DROP TRIGGER IF EXISTS `phased~00f2169f~other~i`;
 
 -- drop 6: drop v~hidden, the old side
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -358,8 +358,8 @@ CREATE TRIGGER `phased~ee9a0552~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~00f2169f~other~i`;
 DROP TRIGGER IF EXISTS `phased~00f2169f~other~u`;
+DROP TRIGGER IF EXISTS `phased~00f2169f~other~i`;
 
 -- undo 3: give column v its name back, where it was hidden
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -387,8 +387,8 @@ CREATE TRIGGER `phased~a211aa42~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~ee9a0552~other~i`;
 DROP TRIGGER IF EXISTS `phased~ee9a0552~other~u`;
+DROP TRIGGER IF EXISTS `phased~ee9a0552~other~i`;
 
 -- undo 5: drop v~hidden, where it only held the name
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -434,8 +434,8 @@ CREATE TRIGGER `phased~9dc69a2f~other~u` BEFORE UPDATE ON `other` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~a211aa42~other~i`;
 DROP TRIGGER IF EXISTS `phased~a211aa42~other~u`;
+DROP TRIGGER IF EXISTS `phased~a211aa42~other~i`;
 
 -- undo 7: drop the new column w
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -443,8 +443,8 @@ ALTER TABLE `other` DROP COLUMN `w`, ALGORITHM=INSTANT;
 
 -- undo 8: end the sync of w and v
 -- lock: MetadataExclusive on `other`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~9dc69a2f~other~i`;
 DROP TRIGGER IF EXISTS `phased~9dc69a2f~other~u`;
+DROP TRIGGER IF EXISTS `phased~9dc69a2f~other~i`;
 
 -- undo 9: hold the name n again, where it was hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -506,8 +506,8 @@ CREATE TRIGGER `phased~aa2f490b~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~43d23aff~users~i`;
 DROP TRIGGER IF EXISTS `phased~43d23aff~users~u`;
+DROP TRIGGER IF EXISTS `phased~43d23aff~users~i`;
 
 -- undo 11: give column n its name back, where it was hidden
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -535,8 +535,8 @@ CREATE TRIGGER `phased~2fac744e~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~aa2f490b~users~i`;
 DROP TRIGGER IF EXISTS `phased~aa2f490b~users~u`;
+DROP TRIGGER IF EXISTS `phased~aa2f490b~users~i`;
 
 -- undo 13: drop n~hidden, where it only held the name
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
@@ -582,8 +582,8 @@ CREATE TRIGGER `phased~87076662~users~u` BEFORE UPDATE ON `users` FOR EACH ROW B
     END IF;
   END IF;
 END;
-DROP TRIGGER IF EXISTS `phased~2fac744e~users~i`;
 DROP TRIGGER IF EXISTS `phased~2fac744e~users~u`;
+DROP TRIGGER IF EXISTS `phased~2fac744e~users~i`;
 
 -- undo 15: drop index part~new
 -- lock: MetadataExclusive on `users`; lock_timeout 1s; outside a transaction
@@ -595,5 +595,5 @@ ALTER TABLE `users` DROP COLUMN `m`, ALGORITHM=INSTANT;
 
 -- undo 17: end the sync of m and n
 -- lock: MetadataExclusive on `users`; lock_timeout 1s, statement_timeout 10s; outside a transaction
-DROP TRIGGER IF EXISTS `phased~87076662~users~i`;
 DROP TRIGGER IF EXISTS `phased~87076662~users~u`;
+DROP TRIGGER IF EXISTS `phased~87076662~users~i`;
