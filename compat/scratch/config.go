@@ -123,8 +123,8 @@ func (c Config) resolve() (Config, error) {
 	case c.Pooler == PoolerDefault, c.Pooler == PoolerNone:
 	case c.Dialect != plan.DialectPostgres:
 		return c, fmt.Errorf("pooler %q is for PostgreSQL only", c.Pooler)
-	case c.Pooler != PoolerPgBouncer:
-		return c, fmt.Errorf("pooler %q is unknown: want pgbouncer or none", c.Pooler)
+	case c.Pooler != PoolerPgBouncer && c.Pooler != PoolerPgBouncerSession:
+		return c, fmt.Errorf("pooler %q is unknown: want pgbouncer, pgbouncer-session or none", c.Pooler)
 	}
 	switch c.Source {
 	case SourceAny, SourceBinaries, SourceContainer:

@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"sync"
+	"time"
 
 	"github.com/phasedb/phased/expand/plan"
 )
@@ -40,7 +42,7 @@ func (d *Database) DirectDB() *sql.DB {
 	d.direct.Lock()
 	defer d.direct.Unlock()
 	if d.direct.db == nil {
-		db, err := d.server.cfg.product.open(d.Direct())
+		db, err := d.server.cfg.product.open(d.Direct() + "&application_name=" + url.PathEscape(directName))
 		if err != nil { // the server was opened with the same address
 			panic("scratch: " + err.Error())
 		}
@@ -48,6 +50,34 @@ func (d *Database) DirectDB() *sql.DB {
 	}
 	return d.direct.db
 }
+
+// PastPooler is what belongs into a Config.Direct: DirectDB behind a pooler, else nil.
+func (d *Database) PastPooler() *sql.DB {
+	if d.server.pooler == nil {
+		return nil
+	}
+	return d.DirectDB()
+}
+
+// EndPooled ends the sessions of the pooler, where there is one, and returns when they are gone: what was set for the
+// database or a role (ALTER DATABASE … SET) holds for new sessions only.
+func (d *Database) EndPooled(ctx context.Context) error {
+	if d.server.pooler == nil {
+		return nil
+	}
+	for {
+		var n int
+		err := d.server.admin.QueryRowContext(ctx, `SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a, pg_database b
+			WHERE b.datname = $1 AND a.datid = b.oid AND a.client_port IS NOT NULL AND NOT a.application_name = $2`, d.Name, directName).Scan(&n)
+		if err != nil || n == 0 {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// directName is the application_name of DirectDB's sessions behind a pooler.
+const directName = "scratch direct"
 
 // Pooled tells whether DSN leads through a pooler.
 func (d *Database) Pooled() bool { return d.server.pooler != nil }
@@ -59,7 +89,11 @@ func (s *Server) CreateDatabase(ctx context.Context) (*Database, error) {
 	if err := p.createDatabase(ctx, s, name); err != nil {
 		return nil, fmt.Errorf("create scratch database: %w", err)
 	}
-	d := &Database{DSN: p.withDatabase(s.pooled, name), Version: s.version, Name: name, Dialect: s.cfg.Dialect, server: s}
+	dsn := s.dsn
+	if s.pooler != nil {
+		dsn = s.pooler.dsn
+	}
+	d := &Database{DSN: p.withDatabase(dsn, name), Version: s.version, Name: name, Dialect: s.cfg.Dialect, server: s}
 	var err error
 	if d.DB, err = p.open(d.DSN); err != nil {
 		return nil, err

@@ -25,11 +25,13 @@ const (
 	PoolerDefault   Pooler = ""          // what PHASED_POSTGRES_POOLER says, else none
 	PoolerNone      Pooler = "none"      // whatever the environment says
 	PoolerPgBouncer Pooler = "pgbouncer" // PgBouncer in transaction mode, from installed binaries
+
+	PoolerPgBouncerSession Pooler = "pgbouncer-session" // in session mode
 )
 
 // The environment variables of poolers.
 const (
-	EnvPooler   = "PHASED_POSTGRES_POOLER"    // pgbouncer; empty for none
+	EnvPooler   = "PHASED_POSTGRES_POOLER"    // pgbouncer or pgbouncer-session; empty for none
 	EnvExecMode = "PHASED_POSTGRES_EXEC_MODE" // pgx's default_query_exec_mode in DSNs that lead through it: exec (default), simple_protocol, …
 )
 
@@ -37,29 +39,52 @@ const (
 type pgbouncer struct {
 	postgres
 	server string // DSN of the server behind it
-	mode   string
+	mode   string // of pgx
+	pooler Pooler
 }
 
-// startPooler puts a PgBouncer in front of a server and returns it with the DSN that leads through it.
-func startPooler(ctx context.Context, cfg Config, server string) (*cluster, string, error) {
-	p := pgbouncer{server: server, mode: first(os.Getenv(EnvExecMode), "exec")}
+// pooler is a started PgBouncer.
+type pooler struct {
+	*cluster
+	filter *filter // nil where it needs none
+	dsn    string  // that leads through both
+}
+
+func (p *pooler) close() error {
+	var err error
+	if p.filter != nil {
+		err = p.filter.close()
+	}
+	return errors.Join(err, p.cluster.close())
+}
+
+// startPooler puts a PgBouncer in front of a server.
+func startPooler(ctx context.Context, cfg Config, server string) (*pooler, error) {
+	p := pgbouncer{server: server, mode: first(os.Getenv(EnvExecMode), "exec"), pooler: cfg.Pooler}
 	bin, err := p.find(ctx, "")
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	cfg.product = p
 	c, err := newCluster(ctx, cfg, bin)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	dsn := p.dsn(c)
+	out, address := &pooler{cluster: c}, net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port))
+	if endsOnCancel(ctx, bin) {
+		if out.filter, err = newFilter(address); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+		address = out.filter.address()
+	}
+	out.dsn = p.through(address)
 	for try := 1; ; try++ {
-		conn, err := pgx.Connect(ctx, dsn)
+		conn, err := pgx.Connect(ctx, out.dsn)
 		if err == nil {
-			return c, dsn, conn.Close(ctx)
+			return out, conn.Close(ctx)
 		}
 		if try == 100 || ctx.Err() != nil {
-			return nil, "", errors.Join(fmt.Errorf("connect through PgBouncer: %w", err), c.close())
+			return nil, errors.Join(fmt.Errorf("connect through PgBouncer: %w", err), out.close())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -83,8 +108,8 @@ func (pgbouncer) find(context.Context, string) (string, error) {
 			return dir, nil
 		}
 	}
-	return "", errors.New("no pgbouncer was found on PATH or in the usual folders: install one (Debian and Ubuntu: " +
-		"apt-get install pgbouncer; macOS: brew install pgbouncer), or unset " + EnvPooler)
+	return "", fmt.Errorf("%w: no pgbouncer was found on PATH or in the usual folders; install one (Debian and Ubuntu: "+
+		"apt-get install pgbouncer; macOS: brew install pgbouncer), or unset %s", ErrUnavailable, EnvPooler)
 }
 
 // Sessions are handed out in turn, so that a client's next transaction is hardly ever on the session of the one before.
@@ -97,7 +122,7 @@ unix_socket_dir =
 auth_type = trust
 auth_file = %s
 auth_query = SELECT $1::text, ''::text
-pool_mode = transaction
+pool_mode = %s
 server_round_robin = 1
 default_pool_size = 25
 max_client_conn = 5000
@@ -124,7 +149,11 @@ func (p pgbouncer) initialize(_ context.Context, c *cluster) error {
 
 // configure writes the file that names the port, which is picked after initialize.
 func (p pgbouncer) configure(c *cluster, u *url.URL) error {
-	return p.write(c, "pgbouncer.ini", fmt.Sprintf(pgbouncerConfig, u.Hostname(), first(u.Port(), "5432"), u.User.Username(), c.port, c.folder.file("users"), c.folder.file("pgbouncer.pid")))
+	mode := "transaction"
+	if p.pooler == PoolerPgBouncerSession {
+		mode = "session"
+	}
+	return p.write(c, "pgbouncer.ini", fmt.Sprintf(pgbouncerConfig, u.Hostname(), first(u.Port(), "5432"), u.User.Username(), c.port, c.folder.file("users"), mode, c.folder.file("pgbouncer.pid")))
 }
 
 func (pgbouncer) write(c *cluster, name, text string) error {
@@ -150,8 +179,8 @@ func (pgbouncer) accepts(_ context.Context, c *cluster, pid int) bool {
 	return true
 }
 
-// dsn is the server's with the pooler's address. PgBouncer before 1.21 knows no prepared statements in transaction mode.
-func (p pgbouncer) dsn(c *cluster) string {
+// through is the server's DSN with another address. PgBouncer before 1.21 knows no prepared statements in transaction mode.
+func (p pgbouncer) through(address string) string {
 	u, err := url.Parse(p.server)
 	if err != nil { // connect has parsed it
 		panic("scratch: unreadable URL")
@@ -159,6 +188,6 @@ func (p pgbouncer) dsn(c *cluster) string {
 	query := u.Query()
 	query.Set("sslmode", "disable")
 	query.Set("default_query_exec_mode", p.mode)
-	u.Host, u.RawQuery = net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)), encode(query)
+	u.Host, u.RawQuery = address, encode(query)
 	return u.String()
 }

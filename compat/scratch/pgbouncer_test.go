@@ -2,6 +2,8 @@ package scratch
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -131,5 +133,46 @@ func TestPoolersAreAskedForByName(t *testing.T) {
 		if _, err := cfg.resolve(); err == nil {
 			t.Errorf("%+v is accepted", cfg)
 		}
+	}
+}
+
+// What stands before a PgBouncer that ends on cancel requests passes on everything else.
+func TestCancelRequestsAreKeptFromPgBouncer(t *testing.T) {
+	t.Parallel()
+	server, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	f, err := newFilter(server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	send := func(text string) net.Conn {
+		c, err := net.Dial("tcp4", f.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	cancel := send("\x00\x00\x00\x10\x04\xd2\x16\x2e12345678")
+	defer cancel.Close()
+	if n, err := cancel.Read(make([]byte, 1)); err == nil {
+		t.Errorf("a cancel request was answered with %d bytes", n)
+	}
+	other := send("\x00\x00\x00\x08\x00\x03\x00\x00")
+	defer other.Close()
+	c, err := server.Accept() // the first that gets here
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got := make([]byte, 8)
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != "\x00\x00\x00\x08\x00\x03\x00\x00" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }

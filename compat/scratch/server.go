@@ -19,8 +19,7 @@ type Server struct {
 	version int
 	backend backend
 
-	pooler *cluster // nil where none is asked for
-	pooled string   // the DSN that leads through it; else dsn
+	pooler *pooler // nil where none is asked for
 
 	mu     sync.Mutex // held while the server is stopped, started or closed
 	closed bool
@@ -52,9 +51,8 @@ func connect(ctx context.Context, cfg Config, source Source, dsn string, b backe
 		s.admin.Close()
 		return nil, fmt.Errorf("ask server version: %w", err)
 	}
-	s.pooled = dsn
-	if cfg.Pooler == PoolerPgBouncer {
-		if s.pooler, s.pooled, err = startPooler(ctx, cfg, dsn); err != nil {
+	if cfg.Pooler == PoolerPgBouncer || cfg.Pooler == PoolerPgBouncerSession {
+		if s.pooler, err = startPooler(ctx, cfg, dsn); err != nil {
 			s.admin.Close()
 			return nil, err
 		}
