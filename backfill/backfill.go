@@ -118,7 +118,7 @@ func (w *worker) open(ctx context.Context, db *sql.DB) error {
 	if w.eng != nil {
 		return nil
 	}
-	eng, err := engines.Open(ctx, db, w.cfg.Logger)
+	eng, err := engines.Open(ctx, db, w.cfg.Direct, w.cfg.Logger)
 	if err != nil {
 		return fmt.Errorf("backfill: %w", err)
 	}

@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"time"
@@ -35,6 +36,13 @@ type Config struct {
 	// RetryPause is the average pause before the first such try; it doubles up to 64
 	// times that. Default 50ms.
 	RetryPause time.Duration
+
+	// Direct is a pool that leads to the server itself, past any pooler. It is needed where
+	// the database is reached through a pooler that hands out sessions by the transaction
+	// (PgBouncer in transaction mode): the indexes and constraints of the new side that are made
+	// after the walk run on it; without it that backfill ends with *PoolerError. Default nil: there is no
+	// such pooler. The caller closes it.
+	Direct *sql.DB
 
 	// Migration restricts the work to one migration. Default "": all.
 	Migration string

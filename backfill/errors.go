@@ -49,6 +49,10 @@ func (e *ThrottleError) Error() string {
 // Unwrap returns the throttle's error.
 func (e *ThrottleError) Unwrap() error { return e.Err }
 
+// PoolerError says that a step needs a session of its own, which a pooler does not give:
+// set Config.Direct. Nothing was changed.
+type PoolerError = engine.PoolerError
+
 // errStopped ends the work on a fill quietly: the claim is somebody else's, or the
 // migration is paused or taken back.
 var errStopped = errors.New("the backfill is paused, taken back, or another worker's")

@@ -23,12 +23,13 @@ type fixture struct {
 	db  *sql.DB
 	eng *postgres.Engine
 	dsn string
+	d   *scratch.Database
 }
 
 func newFixture(t *testing.T, setup string) *fixture {
 	t.Helper()
 	d := scratch.Postgres(t)
-	f := &fixture{t, d.DB, postgres.New(d.DB, nil), d.DSN}
+	f := &fixture{t, d.DB, postgres.New(d.DB, d.PastPooler(), nil), d.DSN, d}
 	if err := f.eng.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func (f *fixture) until(query string) {
 
 // config is one for tests: small chunks, no long pauses, everything logged.
 func (f *fixture) config() backfill.Config {
-	return backfill.Config{MinRows: 1, MaxRows: 50, Poll: 10 * time.Millisecond, Lease: time.Second, RetryPause: time.Millisecond,
+	return backfill.Config{Direct: f.d.PastPooler(), MinRows: 1, MaxRows: 50, Poll: 10 * time.Millisecond, Lease: time.Second, RetryPause: time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(testLog{f.t}, &slog.HandlerOptions{Level: slog.LevelInfo}))}
 }
 

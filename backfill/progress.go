@@ -99,7 +99,7 @@ func (p Progress) String() string {
 // Status lists every backfill there is or was, oldest migration first. It changes nothing
 // and needs SELECT on the tables of schema phased, or on those whose names begin with phased_. A database without state has none.
 func Status(ctx context.Context, db *sql.DB) ([]Progress, error) {
-	eng, err := engines.Open(ctx, db, nil)
+	eng, err := engines.Open(ctx, db, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("backfill: %w", err)
 	}

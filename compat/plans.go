@@ -35,7 +35,7 @@ func AssertPlans(t testing.TB, dir string, parser expand.Parser) {
 func AssertPlansOn(t testing.TB, d plan.Dialect, dir string, parser expand.Parser) {
 	t.Helper()
 	db := scratch.On(t, d)
-	plans, err := expand.Compile(t.Context(), db.DB, os.DirFS(dir), expand.Config{Parser: parser})
+	plans, err := expand.Compile(t.Context(), db.DB, os.DirFS(dir), expand.Config{Parser: parser, Direct: db.PastPooler()})
 	if err != nil {
 		t.Fatal(err)
 	}

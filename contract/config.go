@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,13 @@ type Config struct {
 	// Lines are the contract lines that the caller's own migrations embed, where it
 	// has some (expand.Migrator.Lines). They only make the way to the gate "line" more exact.
 	Lines []string
+
+	// Direct is a pool that leads to the server itself, past any pooler. It is needed where
+	// the database is reached through a pooler that hands out sessions by the transaction
+	// (PgBouncer in transaction mode): steps that cannot be in a transaction run on it.
+	// On PostgreSQL contract has none today. Default nil: there is no
+	// such pooler. The caller closes it.
+	Direct *sql.DB
 
 	// Poll is the pause between two passes of Work. Default 1 min.
 	Poll time.Duration

@@ -93,7 +93,7 @@ func open(ctx context.Context, db *sql.DB, cfg Config) (*contractor, error) {
 	if db == nil {
 		return nil, errors.New("contract: the database is nil")
 	}
-	eng, err := engines.Open(ctx, db, cfg.Logger)
+	eng, err := engines.Open(ctx, db, cfg.Direct, cfg.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -180,7 +180,8 @@ func TestCheckChangesNothing(t *testing.T) {
 	l := verified(t)
 	l.exec(`CREATE EXTENSION pg_stat_statements`, `UPDATE users SET email = 'x' WHERE id = 1`, `SELECT email FROM users`)
 	before := l.dump()
-	ro, err := sql.Open("pgx", l.scratch.DSN+map[bool]string{true: "&", false: "?"}[strings.Contains(l.scratch.DSN, "?")]+"default_transaction_read_only=on")
+	dsn := l.scratch.Direct() // no pooler passes the parameter on
+	ro, err := sql.Open("pgx", dsn+map[bool]string{true: "&", false: "?"}[strings.Contains(dsn, "?")]+"default_transaction_read_only=on")
 	l.must(err)
 	defer ro.Close()
 	for range 2 {

@@ -24,6 +24,13 @@ func (c *contractor) contract(ctx context.Context, row engine.Migration) (Report
 	if !r.Met() {
 		return r, nil
 	}
+	phase := plan.PhaseHide
+	if r.Next == string(HalfDrop) {
+		phase = plan.PhaseDrop
+	}
+	if err := c.eng.CanRun(ctx, p.Of(phase)); err != nil {
+		return r, err
+	}
 	idle := func(ctx context.Context) (bool, error) {
 		ov, err := c.eng.Overview(ctx)
 		if err != nil {

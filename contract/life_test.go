@@ -41,7 +41,7 @@ func renameEmail() plan.Change {
 func begin(t *testing.T) *life {
 	t.Helper()
 	s := scratch.Postgres(t)
-	l := &life{T: t, scratch: s, db: s.DB, eng: postgres.New(s.DB, nil)}
+	l := &life{T: t, scratch: s, db: s.DB, eng: postgres.New(s.DB, s.PastPooler(), nil)}
 	l.exec(usersTable)
 	l.must(l.eng.Bootstrap(t.Context()))
 	return l

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/phasedb/phased/internal/engine"
 	"github.com/phasedb/phased/internal/runner"
 )
 
@@ -119,3 +120,7 @@ func (e *NotMetError) Is(target error) bool { return target == ErrNotMet }
 
 // LockedError says that a step could not get its lock in its time, and who holds it.
 type LockedError = runner.LockedError
+
+// PoolerError says that a step needs a session of its own, which a pooler does not give:
+// set Config.Direct. Nothing was changed.
+type PoolerError = engine.PoolerError

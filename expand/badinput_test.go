@@ -91,7 +91,7 @@ func TestBadInputIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			db := scratch.Postgres(t).DB
+			db := database(t)
 			exec(t, db, tables)
 			if err := migrator(t, db, config()).Baseline(t.Context(), expand.BaselineNone); err != nil {
 				t.Fatal(err)
@@ -119,7 +119,7 @@ func TestBadInputIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 
 func TestALaterFileIsCheckedBeforeAnEarlierOneRuns(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 1)
 	exec(t, db, "CREATE TABLE other (id int PRIMARY KEY)")
 	before := footprint(t, db)
@@ -147,7 +147,7 @@ func TestNamesSurviveTheWholeWay(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			db := scratch.Postgres(t).DB
+			db := database(t)
 			q := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 			exec(t, db, "CREATE TABLE "+q(tc.table)+" (id int PRIMARY KEY, "+q(tc.from)+" text NOT NULL DEFAULT 'x' UNIQUE)",
 				"INSERT INTO "+q(tc.table)+" VALUES (1, 'one')")
@@ -173,7 +173,7 @@ func TestNamesSurviveTheWholeWay(t *testing.T) {
 
 func TestAFileThatChangedAfterItWasAppliedIsRefused(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 1)
 	if err := migrator(t, db, config(), "0001_rename.sql", renameEmail).Up(t.Context()); err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func planned(t *testing.T, db *sql.DB, name, text string) []byte {
 
 func TestPlanWhoseFactsNoLongerHoldIsRefusedOrRenderedAnew(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 1)
 	raw := planned(t, db, "0001_rename", renameEmail)
 	exec(t, db, "ALTER TABLE users ALTER COLUMN email TYPE varchar(300)")
@@ -237,7 +237,7 @@ func TestPlanWhoseFactsNoLongerHoldIsRefusedOrRenderedAnew(t *testing.T) {
 
 func TestCommittedPlanRunsAsReviewedWithoutAParser(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 1)
 	p, err := plan.Decode(planned(t, db, "0001_rename", renameEmail))
 	if err != nil {
@@ -260,7 +260,7 @@ func TestCommittedPlanRunsAsReviewedWithoutAParser(t *testing.T) {
 
 func TestBadPlanFiles(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 1)
 	good := string(planned(t, db, "0001_rename", renameEmail))
 	cfg := config()
@@ -289,7 +289,7 @@ func TestBadPlanFiles(t *testing.T) {
 
 func TestPlanForAnotherServerIsRefused(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 1)
 	good := string(planned(t, db, "0001_rename", renameEmail))
 	cfg := config()
@@ -312,7 +312,7 @@ func TestPlanForAnotherServerIsRefused(t *testing.T) {
 
 func TestTablesWithoutABaselineAreRefused(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	exec(t, db, usersTable)
 	m := migrator(t, db, config(), "0001_init.sql", usersTable, "0002_rename.sql", renameEmail)
 	err := m.Up(t.Context())
@@ -342,7 +342,7 @@ func TestReadOnlyDatabaseIsRefused(t *testing.T) {
 	t.Parallel()
 	s := scratch.Postgres(t)
 	exec(t, s.DB, usersTable)
-	db, err := sql.Open("pgx", s.DSN+"&default_transaction_read_only=on")
+	db, err := sql.Open("pgx", s.Direct()+"&default_transaction_read_only=on") // no pooler passes it on
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package expand
 
 import (
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,6 +34,13 @@ type Config struct {
 	// ReadsOld lists migrations whose new side this build does not read yet, so that
 	// Ready does not wait for their backfill.
 	ReadsOld []string
+
+	// Direct is a pool that leads to the server itself, past any pooler. It is needed where
+	// the database is reached through a pooler that hands out sessions by the transaction
+	// (PgBouncer in transaction mode): steps that cannot be in a transaction, such as CREATE
+	// INDEX CONCURRENTLY, run on it, and Up refuses them without it (*PoolerError). Default nil: there is no
+	// such pooler. The caller closes it.
+	Direct *sql.DB
 
 	// LockTimeout bounds each wait of a step for a lock, in which others queue up
 	// behind it. Default: the plan's own (500 ms).

@@ -60,7 +60,7 @@ func TestRunThatEndsBehindAnyStepIsFinishedByTheNext(t *testing.T) {
 			const name = "0001_rename"
 			run := func(ctx context.Context, log *slog.Logger) error {
 				cfg := config()
-				cfg.Logger = log
+				cfg.Logger, cfg.Direct = log, direct(db)
 				m, err := expand.New(db, files(name+".sql", renameEmail), cfg)
 				if err != nil {
 					return err
@@ -69,7 +69,7 @@ func TestRunThatEndsBehindAnyStepIsFinishedByTheNext(t *testing.T) {
 				if err := m.Up(ctx); err != nil {
 					return err
 				}
-				_, err = backfill.Run(ctx, db, backfill.Config{Logger: log})
+				_, err = backfill.Run(ctx, db, backfill.Config{Direct: direct(db), Logger: log})
 				return err
 			}
 			ctx, cancel := context.WithCancel(t.Context())

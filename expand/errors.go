@@ -17,6 +17,9 @@ type (
 	ContractedError = engine.Contracted
 	// LockedError says that a step could not get its lock in its time, and who holds it.
 	LockedError = runner.LockedError
+	// PoolerError says that a step needs a session of its own, which a pooler does not give:
+	// set Config.Direct. Nothing was changed.
+	PoolerError = engine.PoolerError
 )
 
 // ErrUnknown: no migration of that name is recorded in the database.

@@ -79,7 +79,7 @@ func (m *Migrator) engine(ctx context.Context) (engine.Engine, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.eng == nil {
-		eng, err := engines.Open(ctx, m.db, m.cfg.Logger)
+		eng, err := engines.Open(ctx, m.db, m.cfg.Direct, m.cfg.Logger)
 		if err != nil {
 			return nil, err
 		}

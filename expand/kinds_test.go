@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/phasedb/phased/backfill"
-	"github.com/phasedb/phased/compat/scratch"
 	"github.com/phasedb/phased/contract"
 	"github.com/phasedb/phased/expand"
 )
@@ -16,7 +15,7 @@ import (
 // baselined makes a database with tables that other means made.
 func baselined(t *testing.T, tables string) *sql.DB {
 	t.Helper()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	exec(t, db, tables)
 	if err := migrator(t, db, config()).Baseline(t.Context(), expand.BaselineNone); err != nil {
 		t.Fatal(err)
@@ -213,7 +212,7 @@ func TestEmptyDatabaseGoesAsFarAsTheBuildsLines(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			db := scratch.Postgres(t).DB
+			db := database(t)
 			m := up(t, db, "0001_users.sql", usersTable+";", "0002_rename.sql", tc.line+renameEmail)
 			if got := state(t, db, "0001_users") + " " + state(t, db, "0002_rename"); got != tc.states {
 				t.Errorf("states are %s, want %s", got, tc.states)
@@ -233,10 +232,10 @@ func TestEmptyDatabaseGoesAsFarAsTheBuildsLines(t *testing.T) {
 
 func TestBuildWithoutTheLineIsRefusedOnceTheOldSideIsHidden(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 10)
 	up(t, db, "0001_rename.sql", renameEmail)
-	if _, err := backfill.Run(t.Context(), db, backfill.Config{}); err != nil {
+	if _, err := backfill.Run(t.Context(), db, backfill.Config{Direct: direct(db)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := contract.Run(t.Context(), db, contract.Config{Migration: "0001_rename", Half: contract.HalfHide, AssumeGone: "a test"}); err != nil {
@@ -267,7 +266,7 @@ func TestStackedRenames(t *testing.T) {
 	}
 	fill := func() {
 		t.Helper()
-		if _, err := backfill.Run(t.Context(), db, backfill.Config{}); err != nil {
+		if _, err := backfill.Run(t.Context(), db, backfill.Config{Direct: direct(db)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -337,7 +336,7 @@ func TestTwoRenamesInOneFile(t *testing.T) {
 	const name = "0001_two"
 	up(t, db, name+".sql", "ALTER TABLE users RENAME COLUMN email TO mail;\nALTER TABLE users RENAME COLUMN n TO number;\nALTER TABLE users ADD COLUMN more int;\nCREATE INDEX users_more ON users (more);")
 	exec(t, db, "INSERT INTO users (id, email, number) VALUES (2, 'b', 2)", "UPDATE users SET mail = 'c', n = 3 WHERE id = 1")
-	if _, err := backfill.Run(t.Context(), db, backfill.Config{}); err != nil {
+	if _, err := backfill.Run(t.Context(), db, backfill.Config{Direct: direct(db)}); err != nil {
 		t.Fatal(err)
 	}
 	contractAll(t, db, name)
@@ -351,7 +350,7 @@ func TestTwoRenamesInOneFile(t *testing.T) {
 
 func TestCloseEndsTheHeartbeatAndSaysGoodbye(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	m := up(t, db, "0001_users.sql", usersTable+";")
 	if got := one[int](t, db, "SELECT count(*) FROM phased.instance WHERE NOT stopped"); got != 1 {
 		t.Errorf("%d instances are registered", got)

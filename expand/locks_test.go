@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/phasedb/phased/compat/scratch"
 	"github.com/phasedb/phased/expand"
 )
 
@@ -24,7 +23,7 @@ func TestPartitionedTableIsLockedBeforeItsPartitions(t *testing.T) {
 }
 
 func lockedBeforeItsPartitions(t *testing.T, first, second int) {
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	exec(t, db, "CREATE TABLE items (id int, part int, a text, PRIMARY KEY (id, part)) PARTITION BY LIST (part)",
 		"CREATE TABLE items_0 PARTITION OF items FOR VALUES IN (0)", "CREATE TABLE items_1 PARTITION OF items FOR VALUES IN (1)")
 	m := migrator(t, db, config(), "0001_rename.sql", "ALTER TABLE items RENAME COLUMN a TO b;")
@@ -64,7 +63,7 @@ func lockedBeforeItsPartitions(t *testing.T, first, second int) {
 // changed nothing; between its tries the table is free for others.
 func TestStepThatCannotGetItsLockSaysWhoHoldsIt(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 1)
 	before := footprint(t, db)
 	reader, err := db.BeginTx(t.Context(), nil)

@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"github.com/phasedb/phased/backfill"
-	"github.com/phasedb/phased/compat/scratch"
 	"github.com/phasedb/phased/contract"
 	"github.com/phasedb/phased/expand"
 )
 
 func TestRegisterRunsNothing(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	old := []string{"0001_users.sql", usersTable}
 	all := append(old, "0002_rename.sql", renameEmail, "0003_line.sql", "-- phased:contract 0002_rename\n")
 
@@ -48,13 +47,13 @@ func TestRegisterRunsNothing(t *testing.T) {
 
 func TestRegisterRefusesABuildWithoutTheLine(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 3)
 	m := migrator(t, db, config(), "0001_rename.sql", renameEmail, "0002_line.sql", "-- phased:contract 0001_rename\n")
 	if err := m.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backfill.Run(t.Context(), db, backfill.Config{}); err != nil {
+	if _, err := backfill.Run(t.Context(), db, backfill.Config{Direct: direct(db)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := contract.Run(t.Context(), db, contract.Config{AssumeGone: "a test", Half: contract.HalfHide}); err != nil {

@@ -20,7 +20,10 @@ type RollbackConfig struct {
 	// Force says why the rollback should go on although an instance that counts on the
 	// new side is running, although rows that new code wrote go with an added column or
 	// table, or although somebody has disabled or changed the sync. It is recorded.
-	Force       string
+	Force string
+	// Direct is a pool that leads to the server itself, where db leads through a pooler;
+	// see Config.Direct. Default nil.
+	Direct      *sql.DB
 	LockTimeout time.Duration // default: the plan's own
 	LockRetry   time.Duration // how long to try for a lock; default 1 min
 	Logger      *slog.Logger
@@ -42,12 +45,12 @@ type RollbackReport struct {
 // It does not wait for a runner at work (an index build, a validation): it takes
 // over and ends that work. Afterwards the migration is rolled back, as a state: no
 // start expands it again until Resume. ErrUnknown, ErrTooLate, *OrderError (a later
-// migration builds on it) and *InUseError say that nothing was changed.
+// migration builds on it), *InUseError and *PoolerError say that nothing was changed.
 func Rollback(ctx context.Context, db *sql.DB, name string, cfg RollbackConfig) (*RollbackReport, error) {
 	if cfg.LockRetry == 0 {
 		cfg.LockRetry = time.Minute
 	}
-	eng, err := engines.Open(ctx, db, cfg.Logger)
+	eng, err := engines.Open(ctx, db, cfg.Direct, cfg.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +138,9 @@ func mayRollBack(ctx context.Context, eng engine.Engine, name string, cfg Rollba
 			}
 		}
 	}
+	if err := eng.CanRun(ctx, p.Of(plan.PhaseUndo)); err != nil {
+		return nil, nil, err
+	}
 	if cfg.Force != "" || row.State == engine.StateRollingBack {
 		return row, p, nil
 	}
@@ -174,6 +180,9 @@ func (m *Migrator) Rollback(ctx context.Context, name string, cfg RollbackConfig
 	if cfg.Logger == nil {
 		cfg.Logger = m.cfg.Logger
 	}
+	if cfg.Direct == nil {
+		cfg.Direct = m.cfg.Direct
+	}
 	return Rollback(ctx, m.db, name, cfg)
 }
 
@@ -186,7 +195,7 @@ func Pause(ctx context.Context, db *sql.DB, name string) (int, error) {
 // Resume ends a pause. A migration that was rolled back may run again: the next Up
 // expands it. name "" ends every pause and leaves what is rolled back alone.
 func Resume(ctx context.Context, db *sql.DB, name string) (int, error) {
-	eng, err := engines.Open(ctx, db, nil)
+	eng, err := engines.Open(ctx, db, nil, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -211,7 +220,7 @@ func (m *Migrator) Resume(ctx context.Context, name string) error {
 }
 
 func setPaused(ctx context.Context, db *sql.DB, name string, paused bool) (int, error) {
-	eng, err := engines.Open(ctx, db, nil)
+	eng, err := engines.Open(ctx, db, nil, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -48,7 +48,7 @@ type InstanceStatus struct {
 
 // Status reads what is where. It needs no migration files and changes nothing.
 func Status(ctx context.Context, db *sql.DB) (*Report, error) {
-	eng, err := engines.Open(ctx, db, nil)
+	eng, err := engines.Open(ctx, db, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func waiting(row engine.Migration) string {
 // Render renders a migration against a live catalog, without running anything. Pairs
 // of columns that are in flight there are taken into account.
 func Render(ctx context.Context, db *sql.DB, m *Migration) (*Plan, error) {
-	eng, err := engines.Open(ctx, db, nil)
+	eng, err := engines.Open(ctx, db, nil, nil)
 	if err != nil {
 		return nil, err
 	}

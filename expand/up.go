@@ -18,8 +18,8 @@ import (
 // With nothing to do it costs one round trip and the registration.
 //
 // Everything is checked before anything is touched: *InputError, *ChecksumError,
-// *BaselineError, *RefusedError, *FactsError, *ServerError, *OrderError and
-// *NoWritesError say that nothing was changed. *ContractedError refuses the build:
+// *BaselineError, *RefusedError, *FactsError, *ServerError, *OrderError, *PoolerError
+// and *NoWritesError say that nothing was changed. *ContractedError refuses the build:
 // an old side that it may use is gone. *LockedError says that a step could not get
 // its lock. After any error, calling Up again is the way on.
 func (m *Migrator) Up(ctx context.Context) error {
@@ -145,7 +145,7 @@ func (m *Migrator) run(ctx context.Context, eng engine.Engine) error {
 		return err
 	}
 	for _, name := range fill { // a database without rows: nothing to wait for
-		if _, err := backfill.Run(ctx, m.db, backfill.Config{Migration: name, Logger: m.cfg.Logger}); err != nil {
+		if _, err := backfill.Run(ctx, m.db, backfill.Config{Migration: name, Direct: m.cfg.Direct, Logger: m.cfg.Logger}); err != nil {
 			return err
 		}
 	}
@@ -169,10 +169,11 @@ func (m *Migrator) resolveAhead(ctx context.Context, eng engine.Engine, ov *engi
 			p, err := m.resolve(ctx, eng, s)
 			var refused *RefusedError
 			var facts *FactsError
+			var pooler *PoolerError
 			switch {
 			case err == nil:
 				plans[s.name] = p
-			case errors.As(err, &refused), errors.As(err, &facts):
+			case errors.As(err, &refused), errors.As(err, &facts), errors.As(err, &pooler):
 				errs = append(errs, err)
 			default:
 				return nil, err
@@ -201,6 +202,9 @@ func (m *Migrator) resolve(ctx context.Context, eng engine.Engine, s *source) (*
 	live, err := eng.Resolve(ctx, s.m, links)
 	if err != nil {
 		return nil, err
+	}
+	if err := eng.CanRun(ctx, live.Steps); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	if s.plan == nil || m.cfg.Replan {
 		return live, nil

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -33,8 +34,29 @@ func config() expand.Config {
 	return c
 }
 
+// scratched are the databases behind the pools that database gave.
+var scratched sync.Map
+
+func database(t *testing.T) *sql.DB {
+	t.Helper()
+	d := scratch.Postgres(t)
+	scratched.Store(d.DB, d)
+	return d.DB
+}
+
+// direct is the way past the pooler that the tests may run behind.
+func direct(db *sql.DB) *sql.DB {
+	if d, ok := scratched.Load(db); ok {
+		return d.(*scratch.Database).PastPooler()
+	}
+	return nil
+}
+
 func migrator(t *testing.T, db *sql.DB, cfg expand.Config, pairs ...string) *expand.Migrator {
 	t.Helper()
+	if cfg.Direct == nil {
+		cfg.Direct = direct(db)
+	}
 	m, err := expand.New(db, files(pairs...), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +111,7 @@ func users(t *testing.T, db *sql.DB, rows int) {
 
 func TestUpExpandsARenameAndRollbackTakesItBack(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 100)
 	m := migrator(t, db, config(), "0001_rename.sql", renameEmail)
 	if err := m.Up(t.Context()); err != nil {
@@ -147,7 +169,7 @@ func TestUpExpandsARenameAndRollbackTakesItBack(t *testing.T) {
 // column only: a rollback would lose it.
 func TestRollbackIsRefusedWhileTheSyncIsDisabled(t *testing.T) {
 	t.Parallel()
-	db := scratch.Postgres(t).DB
+	db := database(t)
 	users(t, db, 1)
 	m := migrator(t, db, config(), "0001_rename.sql", renameEmail)
 	if err := m.Up(t.Context()); err != nil {

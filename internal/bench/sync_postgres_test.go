@@ -64,7 +64,7 @@ func postgresSite(b *testing.B, d *scratch.Database, sh shape) *site {
 // expandOnPostgres keeps synced.email and email_address in step, as the plan says.
 func expandOnPostgres(b *testing.B, d *scratch.Database, sh shape) {
 	b.Helper()
-	e := postgres.New(d.DB, nil)
+	e := postgres.New(d.DB, d.PastPooler(), nil)
 	if err := e.Bootstrap(b.Context()); err != nil {
 		b.Fatal(err)
 	}

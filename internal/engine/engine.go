@@ -229,6 +229,9 @@ type Runner interface {
 	// Done asks the catalog whether what the step does is already true. A step
 	// without a question answers false.
 	Done(ctx context.Context, s plan.Step) (bool, error)
+	// CanRun asks whether steps can run over the pools at hand; *PoolerError says what is
+	// missing. It changes nothing.
+	CanRun(ctx context.Context, steps []plan.Step) error
 	// Run runs a step once and records it. InTx: one transaction, one round trip.
 	Run(ctx context.Context, r StepRun) error
 	// Record marks a step as done that was found to be true already.

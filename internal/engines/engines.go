@@ -15,14 +15,16 @@ import (
 )
 
 // Open finds the engine by the driver where that tells, else it asks the server what it
-// is, in one round trip. log may be nil.
-func Open(ctx context.Context, db *sql.DB, log *slog.Logger) (engine.Engine, error) {
+// is, in one round trip. direct leads to the server itself, past any pooler or proxy: on
+// PostgreSQL steps outside a transaction run on it, on MySQL and MariaDB, where everything
+// needs sessions, all of it does. direct and log may be nil.
+func Open(ctx context.Context, db, direct *sql.DB, log *slog.Logger) (engine.Engine, error) {
 	t := reflect.TypeOf(db.Driver())
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	if path := t.PkgPath(); strings.HasPrefix(path, "github.com/jackc/pgx/") || path == "github.com/lib/pq" {
-		return postgres.New(db, log), nil
+		return postgres.New(db, direct, log), nil
 	}
 	var version string
 	if err := db.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
@@ -30,7 +32,9 @@ func Open(ctx context.Context, db *sql.DB, log *slog.Logger) (engine.Engine, err
 	}
 	switch {
 	case strings.HasPrefix(version, "PostgreSQL "):
-		return postgres.New(db, log), nil
+		return postgres.New(db, direct, log), nil
+	case direct != nil && version != "" && version[0] >= '0' && version[0] <= '9':
+		return mysql.New(direct, mysql.DialectOf(version), log), nil
 	case version != "" && version[0] >= '0' && version[0] <= '9': // "9.7.4", "10.11.19-MariaDB"
 		return mysql.New(db, mysql.DialectOf(version), log), nil
 	}

@@ -30,10 +30,17 @@ func (l *Lease) Phase(ctx context.Context, p *plan.Plan, phase plan.Phase, o Pha
 		return err
 	}
 	last := -1
+	var todo []plan.Step
 	for n, s := range p.Steps {
 		if s.Phase == phase {
 			last = n
+			if !done(records, n) {
+				todo = append(todo, s)
+			}
 		}
+	}
+	if err := eng.CanRun(ctx, todo); err != nil {
+		return fmt.Errorf("%s: %w", p.Migration.Name, err)
 	}
 	for n, s := range p.Steps {
 		if s.Phase != phase {

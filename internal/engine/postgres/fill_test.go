@@ -22,7 +22,7 @@ type filling struct {
 	*Engine
 	t    *testing.T
 	db   *sql.DB
-	dsn  string
+	d    *scratch.Database
 	link plan.Link
 }
 
@@ -31,7 +31,7 @@ type filling struct {
 func newFilling(t *testing.T, setup string, key []string, change func(*plan.Link)) *filling {
 	t.Helper()
 	d := scratch.Postgres(t)
-	f := &filling{Engine: New(d.DB, nil), t: t, db: d.DB, dsn: d.DSN}
+	f := &filling{Engine: New(d.DB, d.PastPooler(), nil), t: t, db: d.DB, d: d}
 	f.link = plan.Link{ID: "m/1", Migration: "m", Schema: "app", Table: "t", Old: "old", New: "new", Type: "text", OldType: "text"}
 	f.exec(stateTables)
 	f.exec("CREATE SCHEMA app; SET search_path = app;" + setup + "; RESET search_path")
@@ -124,16 +124,16 @@ func (f *filling) outOfStep() int64 {
 // with opens the database with settings.
 func (f *filling) with(settings string) *Engine {
 	f.t.Helper()
-	sep := "?"
-	if strings.Contains(f.dsn, "?") {
+	dsn, sep := f.d.Direct(), "?" // no pooler passes all of them on
+	if strings.Contains(dsn, "?") {
 		sep = "&"
 	}
-	db, err := sql.Open("pgx", f.dsn+sep+settings)
+	db, err := sql.Open("pgx", dsn+sep+settings)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { db.Close() })
-	return New(db, nil)
+	return New(db, nil, nil)
 }
 
 // word is a type of text without case, in a schema of its own: what citext is,
@@ -338,7 +338,7 @@ func TestClaim(t *testing.T) {
 
 func TestFillsWithoutState(t *testing.T) {
 	t.Parallel()
-	e := New(scratch.Postgres(t).DB, nil)
+	e := New(scratch.Postgres(t).DB, nil, nil)
 	if _, err := e.Fills(t.Context()); !errors.Is(err, engine.ErrNoState) {
 		t.Errorf("got %v, want ErrNoState", err)
 	}
@@ -637,6 +637,9 @@ func TestChunkKeepsTheSearchPath(t *testing.T) {
 		CREATE TRIGGER note BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION note()`, []string{"id"}, nil)
 	f.exec("ALTER DATABASE " + ident(ask[string](f, "SELECT current_database()")) + " SET search_path = app")
 	f.db.SetMaxIdleConns(0)
+	if err := f.d.EndPooled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	fill, token := f.start("w")
 	f.walk(fill, token, 5)
 	if n := ask[int](f, "SELECT count(*) FROM app.log"); n != 1 {

@@ -189,7 +189,7 @@ func TestForceWithoutPrivilegeSaysWhatToGrant(t *testing.T) {
 	step()
 
 	// A session of another role's that is still at work: its start is hidden, and it counts.
-	_, err = w.wire().db.ExecContext(t.Context(), `UPDATE phased.lease SET backend_pid = a.pid, backend_start = a.backend_start FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()`)
+	_, err = w.wire().direct.ExecContext(t.Context(), `UPDATE phased.lease SET backend_pid = a.pid, backend_start = a.backend_start FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()`)
 	w.must(err)
 	_, _, ok, err = poor.Acquire(t.Context(), "second", time.Minute, true)
 	if ok || err == nil || !strings.Contains(err.Error(), `GRANT pg_signal_backend TO "phased_mayend"`) {
@@ -212,7 +212,7 @@ func TestTakeoverSeesASessionThatWasJustWritten(t *testing.T) {
 	w := newWorld(t)
 	w.lease("first")
 	var pid int
-	w.must(w.wire().db.QueryRowContext(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid))
+	w.must(w.wire().direct.QueryRowContext(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid))
 	w.exec(`UPDATE phased.lease SET expires_at = '-infinity'`)
 	tx, err := w.db.BeginTx(t.Context(), nil)
 	w.must(err)

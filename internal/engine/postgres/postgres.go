@@ -19,16 +19,18 @@ import (
 
 // Engine is the engine over a pool. It keeps no state of its own.
 type Engine struct {
-	db  *sql.DB
-	log *slog.Logger
+	db     *sql.DB
+	direct *sql.DB
+	log    *slog.Logger
 }
 
-// New returns the engine over db. log may be nil.
-func New(db *sql.DB, log *slog.Logger) *Engine {
+// New returns the engine over db. direct leads to the server itself where db leads
+// through a pooler; steps outside a transaction run on it. Both it and log may be nil.
+func New(db, direct *sql.DB, log *slog.Logger) *Engine {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{db: db, log: log}
+	return &Engine{db: db, direct: direct, log: log}
 }
 
 // Dialect is plan.DialectPostgres.

@@ -184,7 +184,7 @@ func TestResolveRefusesByTheStateOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	_, err = New(db, nil).Resolve(context.Background(), migration("0001", rename("users", "n", "m")), nil)
+	_, err = New(db, nil, nil).Resolve(context.Background(), migration("0001", rename("users", "n", "m")), nil)
 	if err == nil || !strings.Contains(err.Error(), "does not own public.users") || !strings.Contains(err.Error(), "[privilege]") {
 		t.Errorf("a role that does not own the table: %v", err)
 	}

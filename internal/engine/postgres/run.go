@@ -40,8 +40,14 @@ func (e *Engine) Run(ctx context.Context, r engine.StepRun) error {
 	if r.LockTimeout > 0 && (r.Step.InTx || r.Step.LockTimeout > 0) {
 		r.Step.LockTimeout = r.LockTimeout
 	}
-	run := e.runAlone
-	if r.Step.InTx {
+	run, inTx := e.runAlone, r.Step.InTx
+	if !inTx {
+		var err error
+		if inTx, err = e.inTxAllTheSame(ctx, r.Step); err != nil {
+			return err
+		}
+	}
+	if inTx {
 		run = e.runInTx
 		if r.Step.LockTimeout <= 0 && r.Step.Lock != lockcheck.LockNone {
 			return fmt.Errorf("step %q takes %s and has no lock timeout; set one", r.Step.Title, r.Step.Lock)

@@ -24,7 +24,7 @@ func (e *Engine) runAlone(ctx context.Context, r engine.StepRun) error {
 	if len(r.Step.Statements) != 1 {
 		return fmt.Errorf("step %q has %d statements; outside a transaction it can have one", r.Step.Title, len(r.Step.Statements))
 	}
-	conn, err := e.db.Conn(ctx)
+	conn, err := e.alonePool().Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("open a connection for step %q: %w", r.Step.Title, err)
 	}
@@ -73,10 +73,10 @@ func (a *alone) exec(ctx context.Context, statement string) error {
 
 // pin writes the session into the lease, behind the check of the token, and gives it
 // its settings. Behind a pooler that hands out sessions by the transaction they would
-// be somebody else's by the next statement.
+// be somebody else's by the next statement: CanRun has looked for one, this looks again.
 func (a *alone) pin(ctx context.Context) error {
 	session := do(fmt.Sprintf("  IF pg_backend_pid() <> %d THEN %s; END IF;\n", a.self.pid,
-		raise(codeGuard, literal("the connection changed its session between two statements; index builds and validations need a session of their own: connect to the server itself, not to a pooler in transaction mode"))))
+		raise(codeGuard, literal("the connection changed its session between two statements; index builds and validations need a session of their own: set Config.Direct (the command: -direct DSN) to a pool that leads to the server itself, past any pooler"))))
 	text := []string{ownSettings, fence(a.r.Token), session,
 		"UPDATE phased.lease SET backend_pid = pg_backend_pid(), backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()) WHERE id = 1"}
 	text = append(text, a.r.Prelude...)

@@ -245,7 +245,7 @@ func TestRunAloneWhoseConnectionBroke(t *testing.T) {
 	// The client itself was gone for a while: the next try ends what it left.
 	other := w.wire()
 	sleeps := later(func() error {
-		_, err := other.db.ExecContext(t.Context(), `SELECT pg_sleep(600)`)
+		_, err := other.direct.ExecContext(t.Context(), `SELECT pg_sleep(600)`)
 		return err
 	})
 	w.until("it runs", `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(600)' AND wait_event_type = 'Timeout'`)

@@ -125,6 +125,7 @@ func TestRunUnderTheUsersPath(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, `CREATE SCHEMA app`)
 	w.exec(`ALTER DATABASE "` + get[string](w, `SELECT current_database()`) + `" SET search_path = app, pg_catalog`)
+	w.newSessions()
 	x := w.wire()
 	token := w.lease("a")
 	mine := inTx(`CREATE TABLE mine (id int)`)

@@ -75,12 +75,12 @@ func (w *world) as(role string) (*postgres.Engine, *sql.DB) {
 			w.Error(err)
 		}
 	})
-	cfg, err := pgx.ParseConfig(w.dsn)
+	cfg, err := pgx.ParseConfig(w.d.Direct()) // no pooler passes the parameter on
 	w.must(err)
 	cfg.RuntimeParams["role"] = role
 	db := stdlib.OpenDB(*cfg)
 	w.Cleanup(func() { db.Close() })
-	return postgres.New(db, nil), db
+	return postgres.New(db, nil, nil), db
 }
 
 func TestPrivileges(t *testing.T) {
@@ -134,6 +134,7 @@ func TestOverviewIsOneQuery(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	w.exec(`ALTER DATABASE "` + ov.Server.Database + `" SET default_transaction_read_only = on`)
+	w.newSessions()
 	ov, err = w.wire().eng.Overview(t.Context())
 	if err != nil || ov.Server.NoWrites == "" {
 		t.Errorf("read-only: %+v, %v", ov, err)

@@ -29,7 +29,7 @@ type synced struct {
 func newSynced(t testing.TB, setup string, changes ...plan.Change) *synced {
 	t.Helper()
 	d := scratch.Postgres(t)
-	s := &synced{Engine: New(d.DB, nil), t: t, d: d, db: d.DB}
+	s := &synced{Engine: New(d.DB, d.PastPooler(), nil), t: t, d: d, db: d.DB}
 	s.exec(stateTables)
 	s.exec(setup)
 	for _, c := range changes {
@@ -197,10 +197,10 @@ func (s *synced) evidence(l plan.Link) string {
 	return s.text("SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM " + l.Evidence)
 }
 
-// session is a connection of its own.
+// session is a connection with a session of its own.
 func (s *synced) session() *sql.Conn {
 	s.t.Helper()
-	c, err := s.db.Conn(s.t.Context())
+	c, err := s.d.DirectDB().Conn(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}

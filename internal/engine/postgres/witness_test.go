@@ -18,7 +18,7 @@ import (
 // stage plans a migration and brings the database to where its backfill is done.
 func stage(t *testing.T, db *sql.DB, m *plan.Migration) (*Engine, *plan.Plan) {
 	t.Helper()
-	e := New(db, nil)
+	e := New(db, nil, nil)
 	if !exists(t, db, `SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'phased')`) {
 		run(t, db, stateTables)
 	}
@@ -135,7 +135,7 @@ func TestDependents(t *testing.T) {
 				return // the server has no such thing
 			}
 			run(t, db.DB, usersTable, tt.setup)
-			found, err := New(db.DB, nil).dependents(t.Context(), db.DB, "public", "users", "email")
+			found, err := New(db.DB, nil, nil).dependents(t.Context(), db.DB, "public", "users", "email")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func TestHealthOfWhatWasComposed(t *testing.T) {
 	run(t, db, `CREATE TABLE users (id bigint PRIMARY KEY, "E ""mail" text, price numeric)`)
 	well := func(p *plan.Plan) {
 		t.Helper()
-		if h, err := New(db, nil).Health(t.Context(), p); err != nil || !h.OK {
+		if h, err := New(db, nil, nil).Health(t.Context(), p); err != nil || !h.OK {
 			t.Errorf("%+v, %v", h, err)
 		}
 	}
@@ -488,7 +488,7 @@ func TestEvidenceOfReadsThatOthersHide(t *testing.T) {
 	t.Cleanup(func() { _, _ = db.Exec(fmt.Sprintf(`DROP OWNED BY %[1]q; DROP ROLE %[1]q`, role)) })
 	db.SetMaxOpenConns(1)
 	run(t, db, fmt.Sprintf(`SET ROLE %q`, role))
-	e := New(db, nil)
+	e := New(db, nil, nil)
 	if v := look(t, e, p, "reads"); v.Available || !strings.Contains(v.Why, "pg_read_all_stats") {
 		t.Errorf("%+v", v)
 	}
@@ -531,7 +531,7 @@ func TestGuard(t *testing.T) {
 				run(t, db, fmt.Sprintf(`INSERT INTO phased.instance (id, app, version, host, pid, lines, lifetime, seen_at, stopped) VALUES ('%s', '%s', 'v1', 'h', 1, '%s', '%s', clock_timestamp() - interval '%s', %v)`,
 					i.id, i.app, i.lines, i.lifetime, i.seen, i.stopped))
 			}
-			e := New(db, nil)
+			e := New(db, nil, nil)
 			_, err := db.Exec(strings.Join(e.RegisterGuard("0001", 10*time.Minute), ";\n"))
 			said, refused := e.GuardRefused(err)
 			if err != nil && !refused {

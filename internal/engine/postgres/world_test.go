@@ -25,12 +25,13 @@ type world struct {
 	eng *postgres.Engine
 	db  *sql.DB
 	dsn string
+	d   *scratch.Database
 }
 
 func empty(t *testing.T) *world {
 	t.Helper()
 	d := scratch.Postgres(t)
-	return &world{t, postgres.New(d.DB, nil), d.DB, d.DSN}
+	return &world{t, postgres.New(d.DB, d.PastPooler(), nil), d.DB, d.DSN, d}
 }
 
 func newWorld(t *testing.T, setup ...string) *world {
@@ -158,11 +159,12 @@ func (w *world) holding(statements ...string) (end func()) {
 	return end
 }
 
-// wire is an engine on a pool whose connections the test can cut, and whose traffic
+// wire is an engine on pools whose connections the test can cut, and whose traffic
 // it sees.
 type wire struct {
-	eng *postgres.Engine
-	db  *sql.DB
+	eng    *postgres.Engine
+	db     *sql.DB
+	direct *sql.DB // past the pooler; db where there is none
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -177,7 +179,18 @@ type sent struct {
 func (w *world) wire() *wire {
 	w.Helper()
 	x := &wire{}
-	cfg, err := pgx.ParseConfig(w.dsn)
+	x.db = w.wired(x, w.dsn)
+	x.direct = x.db
+	if w.d.Pooled() {
+		x.direct = w.wired(x, w.d.Direct())
+	}
+	x.eng = postgres.New(x.db, x.direct, nil)
+	return x
+}
+
+func (w *world) wired(x *wire, dsn string) *sql.DB {
+	w.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
 	w.must(err)
 	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		server, err := (&net.Dialer{}).DialContext(ctx, network, addr)
@@ -193,10 +206,15 @@ func (w *world) wire() *wire {
 		return client, nil
 	}
 	cfg.Tracer = x
-	x.db = stdlib.OpenDB(*cfg)
-	w.Cleanup(func() { x.db.Close() })
-	x.eng = postgres.New(x.db, nil)
-	return x
+	db := stdlib.OpenDB(*cfg)
+	w.Cleanup(func() { db.Close() })
+	return db
+}
+
+// newSessions makes what was set for the database hold for everybody.
+func (w *world) newSessions() {
+	w.Helper()
+	w.must(w.d.EndPooled(w.Context()))
 }
 
 func (x *wire) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
