@@ -73,18 +73,27 @@ func (b *breaking) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// through gives a pool whose connections go through a cutter.
-func (w *world) through(c *cutter) *sql.DB {
+// through gives pools whose connections go through a cutter: the second one leads past
+// the pooler that the tests may run behind, and is nil where there is none.
+func (w *world) through(c *cutter) (db, direct *sql.DB) {
 	w.Helper()
 	c.conns = map[net.Conn]bool{}
+	if w.direct != nil {
+		direct = w.dialled(c, w.directDSN)
+	}
+	return w.dialled(c, w.dsn), direct
+}
+
+func (w *world) dialled(c *cutter, dsn string) *sql.DB {
+	w.Helper()
 	var db *sql.DB
 	if w.postgres() {
-		cfg, err := pgx.ParseConfig(w.dsn)
+		cfg, err := pgx.ParseConfig(dsn)
 		w.must(err)
 		cfg.DialFunc = c.dial
 		db = stdlib.OpenDB(*cfg)
 	} else {
-		cfg, err := driver.ParseDSN(w.dsn)
+		cfg, err := driver.ParseDSN(dsn)
 		w.must(err)
 		cfg.DialFunc, cfg.Logger = c.dial, &driver.NopLogger{}
 		connector, err := driver.NewConnector(cfg)
@@ -96,11 +105,11 @@ func (w *world) through(c *cutter) *sql.DB {
 }
 
 // wholeLife leads a rename to its end; called again, it goes on.
-func (w *world) wholeLife(ctx context.Context, db *sql.DB) error {
+func (w *world) wholeLife(ctx context.Context, db, direct *sql.DB) error {
 	migration := file(rename, emailToAddress())
 	migration.Directives.Contracts = []string{rename} // the same build starts again once the old side is hidden
 	cfg := w.config(migration)
-	cfg.Lease = time.Second
+	cfg.Lease, cfg.Direct = time.Second, direct
 	m, err := expand.New(db, fstest.MapFS{}, cfg)
 	if err != nil {
 		return err
@@ -109,11 +118,11 @@ func (w *world) wholeLife(ctx context.Context, db *sql.DB) error {
 	if err := m.Up(ctx); err != nil {
 		return err
 	}
-	if _, err := backfill.Run(ctx, db, backfill.Config{MinRows: 1, MaxRows: 10, Lease: time.Second, Logger: w.logger()}); err != nil {
+	if _, err := backfill.Run(ctx, db, backfill.Config{MinRows: 1, MaxRows: 10, Direct: direct, Lease: time.Second, Logger: w.logger()}); err != nil {
 		return err
 	}
 	for _, half := range []contract.Half{contract.HalfHide, contract.HalfDrop} {
-		if _, err := contract.Run(ctx, db, contract.Config{Migration: rename, Half: half, AssumeGone: "a test", Logger: w.logger()}); err != nil {
+		if _, err := contract.Run(ctx, db, contract.Config{Migration: rename, Half: half, AssumeGone: "a test", Direct: direct, Logger: w.logger()}); err != nil {
 			return err
 		}
 	}
@@ -134,7 +143,8 @@ func TestConnectionsCutAnywhere(t *testing.T) {
 		}
 		prepare(w)
 		whole := &cutter{}
-		w.must(w.wholeLife(w.Context(), w.through(whole)))
+		db, direct := w.through(whole)
+		w.must(w.wholeLife(w.Context(), db, direct))
 		want, total := w.shape(), whole.sent.Load()
 		for i := range 2 * cuts {
 			at := 1 + total*int64(i/2)/int64(cuts)
@@ -142,10 +152,10 @@ func TestConnectionsCutAnywhere(t *testing.T) {
 				one := w.other()
 				one.T = t
 				prepare(one)
-				db := one.through(&cutter{at: at, late: i%2 == 1})
+				db, direct := one.through(&cutter{at: at, late: i%2 == 1})
 				var err error
 				for try := 0; try < 5; try++ {
-					if err = one.wholeLife(t.Context(), db); err == nil {
+					if err = one.wholeLife(t.Context(), db, direct); err == nil {
 						break
 					}
 				}

@@ -21,10 +21,12 @@ import (
 // world is a database of one family of servers.
 type world struct {
 	*testing.T
-	dialect plan.Dialect
-	db      *sql.DB
-	dsn     string
-	level   slog.Level
+	dialect   plan.Dialect
+	db        *sql.DB
+	direct    *sql.DB // past the pooler that the tests may run behind; nil: there is none
+	directDSN string
+	dsn       string
+	level     slog.Level
 }
 
 // each runs fn on an empty database of every family at hand. MySQL is left out where
@@ -40,7 +42,7 @@ func each(t *testing.T, fn func(w *world)) {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
 			s := scratch.On(t, d)
-			fn(&world{T: t, dialect: d, db: s.DB, dsn: s.DSN, level: slog.LevelWarn})
+			fn(&world{T: t, dialect: d, db: s.DB, direct: s.PastPooler(), directDSN: s.Direct(), dsn: s.DSN, level: slog.LevelWarn})
 		})
 	}
 }
@@ -49,7 +51,7 @@ func each(t *testing.T, fn func(w *world)) {
 func (w *world) other() *world {
 	w.Helper()
 	s := scratch.On(w.T, w.dialect)
-	return &world{T: w.T, dialect: w.dialect, db: s.DB, dsn: s.DSN, level: w.level}
+	return &world{T: w.T, dialect: w.dialect, db: s.DB, direct: s.PastPooler(), directDSN: s.Direct(), dsn: s.DSN, level: w.level}
 }
 
 func (w *world) postgres() bool { return w.dialect == plan.DialectPostgres }
@@ -160,7 +162,7 @@ func file(name string, changes ...expand.Change) *expand.Migration {
 }
 
 func (w *world) config(files ...*expand.Migration) expand.Config {
-	return expand.Config{App: "test", Version: "v1", Migrations: files, LockRetry: 30 * time.Second, LockPause: 50 * time.Millisecond, Logger: w.logger()}
+	return expand.Config{App: "test", Version: "v1", Migrations: files, Direct: w.direct, LockRetry: 30 * time.Second, LockPause: 50 * time.Millisecond, Logger: w.logger()}
 }
 
 func (w *world) migrator(cfg expand.Config) *expand.Migrator {
@@ -194,6 +196,7 @@ func (w *world) fill(cfg backfill.Config) {
 	if cfg.Logger == nil {
 		cfg.Logger = w.logger()
 	}
+	cfg.Direct = w.direct
 	if _, err := backfill.Run(w.Context(), w.db, cfg); err != nil {
 		w.Fatal(err)
 	}
@@ -202,7 +205,7 @@ func (w *world) fill(cfg backfill.Config) {
 // half runs one half of contract without waiting for anybody.
 func (w *world) half(name string, half contract.Half) {
 	w.Helper()
-	if _, err := contract.Run(w.Context(), w.db, contract.Config{Migration: name, Half: half, AssumeGone: "a test", Logger: w.logger()}); err != nil {
+	if _, err := contract.Run(w.Context(), w.db, contract.Config{Migration: name, Half: half, AssumeGone: "a test", Direct: w.direct, Logger: w.logger()}); err != nil {
 		w.Fatalf("%s %s: %v", half, name, err)
 	}
 }
@@ -227,7 +230,7 @@ func (w *world) stands(name, want string) {
 
 func (w *world) rollback(name string, cfg expand.RollbackConfig) {
 	w.Helper()
-	cfg.Logger = w.logger()
+	cfg.Logger, cfg.Direct = w.logger(), w.direct
 	if _, err := expand.Rollback(w.Context(), w.db, name, cfg); err != nil {
 		w.Fatalf("roll back %s: %v", name, err)
 	}
@@ -238,7 +241,7 @@ func (w *world) fillSome(n int) {
 	w.Helper()
 	ctx, stop := context.WithCancel(w.Context())
 	defer stop()
-	_, err := backfill.Run(ctx, w.db, backfill.Config{MinRows: 1, MaxRows: 1, Logger: w.logger(), Throttles: []backfill.Throttle{after{n: &n, stop: stop}}})
+	_, err := backfill.Run(ctx, w.db, backfill.Config{MinRows: 1, MaxRows: 1, Direct: w.direct, Logger: w.logger(), Throttles: []backfill.Throttle{after{n: &n, stop: stop}}})
 	if err == nil || ctx.Err() == nil {
 		w.Fatalf("the backfill was not stopped: %v", err)
 	}

@@ -75,9 +75,15 @@ type columnType struct {
 
 // server makes databases.
 type server interface {
-	database(ctx context.Context) (dsn string, drop func(context.Context) error, err error)
+	database(ctx context.Context) (a address, drop func(context.Context) error, err error)
 	// crash ends the whole server as a crash of it would, and starts it again on the same data.
 	crash(ctx context.Context) error
+}
+
+// address is where a database is, for programs and for the test's own questions.
+type address struct {
+	dsn    string
+	direct string // past a pooler that the tests may run behind; else dsn
 }
 
 // lock is something that a client holds and a step has to wait for.

@@ -143,7 +143,7 @@ func (l *life) victim(which int) *child {
 func (l *life) hostile(statements func(*rand.Rand) []string) {
 	rnd := rand.New(rand.NewPCG(uint64(l.s.Seed), 99))
 	for end := time.Now().Add(600 * time.Millisecond); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		tx, err := l.db.BeginTx(context.Background(), nil)
+		tx, err := l.clients.BeginTx(context.Background(), nil)
 		if err != nil {
 			continue
 		}

@@ -21,8 +21,9 @@ type life struct {
 	f       family
 	server  server
 	s       scenario
-	dsn     string
-	db      *sql.DB
+	at      address
+	db      *sql.DB // of the test's own questions
+	clients *sql.DB
 	writers []*writer
 	reader  *reader
 	oldGone atomic.Bool
@@ -65,25 +66,29 @@ func (l *life) run(script func() error) (err error) {
 	ctx := context.Background()
 	l.happened, l.states = map[string]int{}, map[string]int{}
 	l.deploy = newDeploy(l.f)
-	dsn, drop, err := l.server.database(ctx)
+	at, drop, err := l.server.database(ctx)
 	if err != nil {
 		return err
 	}
-	l.dsn = dsn
+	l.at = at
 	defer func() {
 		l.killAll()
 		err = errors.Join(err, drop(ctx))
 	}()
-	if l.db, err = open(l.f, l.dsn, "life"); err != nil {
+	if l.db, err = open(l.f, at.direct, "life"); err != nil {
 		return err
 	}
 	defer l.db.Close()
+	if l.clients, err = open(l.f, at.dsn, "clients"); err != nil {
+		return err
+	}
+	defer l.clients.Close()
 	for _, stmt := range append(l.f.prepare(l.s.Shape), l.s.fill(l.f)) {
 		if _, err := l.db.Exec(stmt); err != nil {
 			return fmt.Errorf("%.80s: %w", stmt, err)
 		}
 	}
-	m, err := migrator(l.db, "v0", lease)
+	m, err := migrator(l.db, nil, "v0", lease)
 	if err != nil {
 		return err
 	}
@@ -103,7 +108,7 @@ func (l *life) run(script func() error) (err error) {
 func (l *life) live(script func() error) error {
 	stop := make(chan struct{})
 	l.errs = make(chan error, l.s.Writers+1)
-	l.reader = newReader(l.s, l.f, l.dsn)
+	l.reader = newReader(l.s, l.f, l.at.dsn)
 	var running sync.WaitGroup
 	work := func(run func(<-chan struct{}) error) {
 		running.Go(func() {
@@ -114,7 +119,7 @@ func (l *life) live(script func() error) error {
 	}
 	work(l.reader.run)
 	for id := range l.s.Writers {
-		w := newWriter(l.f, l.s, id, l.db, &l.oldGone, l.deploy)
+		w := newWriter(l.f, l.s, id, l.clients, &l.oldGone, l.deploy)
 		l.writers = append(l.writers, w)
 		work(w.run)
 	}
@@ -216,7 +221,7 @@ func (l *life) replicas() {
 }
 
 func (l *life) start(role string, env ...string) *child {
-	c := start(l.t, l.f, l.dsn, role, env...)
+	c := start(l.t, l.f, l.at, role, env...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, c)

@@ -36,16 +36,17 @@ func (f mysql) ownServer(t testing.TB) server {
 	}}), new(atomic.Int64)}
 }
 
-func (s mysqlServer) database(ctx context.Context) (string, func(context.Context) error, error) {
+func (s mysqlServer) database(ctx context.Context) (address, func(context.Context) error, error) {
 	db, err := s.s.CreateDatabase(ctx)
 	if err != nil {
-		return "", nil, err
+		return address{}, nil, err
 	}
+	at := address{db.DSN, db.DSN}
 	if s.live == nil {
-		return db.DSN, db.Drop, nil
+		return at, db.Drop, nil
 	}
 	s.live.Add(1)
-	return db.DSN, func(ctx context.Context) error {
+	return at, func(ctx context.Context) error {
 		if err := db.Drop(ctx); err != nil || s.live.Add(-1) > 0 {
 			return err
 		}

@@ -30,12 +30,16 @@ func (postgres) ownServer(t testing.TB) server {
 	}})}
 }
 
-func (s postgresServer) database(ctx context.Context) (string, func(context.Context) error, error) {
+func (s postgresServer) database(ctx context.Context) (address, func(context.Context) error, error) {
 	db, err := s.s.CreateDatabase(ctx)
 	if err != nil {
-		return "", nil, err
+		return address{}, nil, err
 	}
-	return db.DSN, db.Drop, nil
+	a := address{db.DSN, db.Direct()}
+	if !db.Pooled() {
+		a.direct = a.dsn
+	}
+	return a, db.Drop, nil
 }
 
 func (s postgresServer) crash(ctx context.Context) error {
@@ -55,7 +59,7 @@ func (postgres) tolerated(err error) string {
 	switch pg.Code {
 	case "42703": // undefined_column
 		return "not deployed"
-	case "57P01", "57P02", "57P03", "40P01", "40001", "25P02", "53300": // shutdown, crash, starting, deadlock, …: the client tries again
+	case "57P01", "57P02", "57P03", "08P01", "40P01", "40001", "25P02", "53300": // shutdown, crash, starting, a pooler's word for these, deadlock, …: the client tries again
 		return "cut"
 	case "0A000": // cached plan must not change result type: the client prepares again
 		return "prepared again"

@@ -24,7 +24,8 @@ const (
 	roleVar   = "PHASED_LIFETEST_ROLE"
 	familyVar = "PHASED_LIFETEST_FAMILY"
 	dsnVar    = "PHASED_LIFETEST_DSN"
-	nameVar   = "PHASED_LIFETEST_NAME" // by which the server knows the program
+	directVar = "PHASED_LIFETEST_DIRECT" // empty: there is no pooler
+	nameVar   = "PHASED_LIFETEST_NAME"   // by which the server knows the program
 	doVar     = "PHASED_LIFETEST_CONTRACT"
 )
 
@@ -56,8 +57,8 @@ func open(f family, dsn, program string) (*sql.DB, error) {
 	return db, err
 }
 
-func migrator(db *sql.DB, version string, lease time.Duration) (*expand.Migrator, error) {
-	return expand.New(db, fstest.MapFS{}, expand.Config{App: "life", Version: version, Migrations: []*expand.Migration{rename()},
+func migrator(db, direct *sql.DB, version string, lease time.Duration) (*expand.Migrator, error) {
+	return expand.New(db, fstest.MapFS{}, expand.Config{App: "life", Version: version, Migrations: []*expand.Migration{rename()}, Direct: direct,
 		Lease: lease, Heartbeat: 200 * time.Millisecond, LockTimeout: lockTimeout, LockPause: 20 * time.Millisecond, Logger: programLog()})
 }
 
@@ -81,9 +82,16 @@ func program(role string) error {
 		return err
 	}
 	defer db.Close()
+	var direct *sql.DB
+	if dsn := os.Getenv(directVar); dsn != "" {
+		if direct, err = open(f, dsn, os.Getenv(nameVar)); err != nil {
+			return err
+		}
+		defer direct.Close()
+	}
 	switch role {
 	case "replica", "expand":
-		m, err := migrator(db, "v1", lease)
+		m, err := migrator(db, direct, "v1", lease)
 		if err != nil {
 			return err
 		}
@@ -94,10 +102,10 @@ func program(role string) error {
 		if role == "expand" {
 			return nil
 		}
-		_, err = backfill.Run(ctx, db, backfill.Config{Target: 5 * time.Millisecond, MaxRows: 50, Lease: lease, Poll: 100 * time.Millisecond, Logger: programLog()})
+		_, err = backfill.Run(ctx, db, backfill.Config{Direct: direct, Target: 5 * time.Millisecond, MaxRows: 50, Lease: lease, Poll: 100 * time.Millisecond, Logger: programLog()})
 		return err
 	case "starter":
-		return starter(ctx, db)
+		return starter(ctx, db, direct)
 	case "create":
 		m, err := expand.New(db, nil, expand.Config{App: "life", Migrations: []*expand.Migration{{Name: "0001_create", Statements: []expand.Statement{
 			{Change: expand.CreateTable{Name: "items", SQL: "CREATE TABLE items (k1 bigint PRIMARY KEY, a text NOT NULL)"}}}}}})
@@ -109,11 +117,11 @@ func program(role string) error {
 		}
 		return m.Close(ctx)
 	case "contract":
-		_, err := contract.Run(ctx, db, contract.Config{Migration: migrationFile, AssumeGone: "the test stopped old code", Half: contract.Half(os.Getenv(doVar)),
+		_, err := contract.Run(ctx, db, contract.Config{Migration: migrationFile, AssumeGone: "the test stopped old code", Half: contract.Half(os.Getenv(doVar)), Direct: direct,
 			Lease: lease, LockTimeout: lockTimeout, LockPause: 20 * time.Millisecond, Logger: programLog()})
 		return err
 	case "rollback":
-		report, err := expand.Rollback(ctx, db, migrationFile, expand.RollbackConfig{Force: "the test wants it", LockTimeout: lockTimeout, Logger: programLog()})
+		report, err := expand.Rollback(ctx, db, migrationFile, expand.RollbackConfig{Force: "the test wants it", Direct: direct, LockTimeout: lockTimeout, Logger: programLog()})
 		if err == nil && report.Took > 45*time.Second {
 			err = fmt.Errorf("%s: %s", tooLong, report.Took)
 		}
@@ -136,9 +144,12 @@ type child struct {
 }
 
 // start starts a program on a database. Its name is its role and a number.
-func start(t testing.TB, f family, dsn, role string, env ...string) *child {
+func start(t testing.TB, f family, at address, role string, env ...string) *child {
 	c := &child{name: fmt.Sprintf("%s_%d", role, started.Add(1)), cmd: exec.Command(os.Args[0]), out: &strings.Builder{}, ended: make(chan struct{})}
-	c.cmd.Env = append(append(os.Environ(), roleVar+"="+role, familyVar+"="+f.name(), dsnVar+"="+dsn, nameVar+"="+c.name), env...)
+	c.cmd.Env = append(append(os.Environ(), roleVar+"="+role, familyVar+"="+f.name(), dsnVar+"="+at.dsn, nameVar+"="+c.name), env...)
+	if at.direct != at.dsn {
+		c.cmd.Env = append(c.cmd.Env, directVar+"="+at.direct)
+	}
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
 	if err := c.cmd.Start(); err != nil {
 		t.Fatalf("start a %s: %v", role, err)

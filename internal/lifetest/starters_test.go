@@ -21,11 +21,11 @@ const starterLease = 5 * time.Second
 
 // startFifty starts the processes at the same instant: each waits for its database's
 // gate to open.
-func startFifty(t *testing.T, f family, dsn string, db *sql.DB) []*child {
+func startFifty(t *testing.T, f family, at address, db *sql.DB) []*child {
 	t.Helper()
 	var out []*child
 	for range starters {
-		out = append(out, start(t, f, dsn, "starter"))
+		out = append(out, start(t, f, at, "starter"))
 	}
 	t.Cleanup(func() {
 		for _, c := range out {
@@ -74,9 +74,9 @@ func held(t *testing.T, f family, db *sql.DB, l lock) (release func()) {
 }
 
 // emptyDatabase is a database for a test, on the server that all share.
-func emptyDatabase(t *testing.T, f family) (string, *sql.DB) {
+func emptyDatabase(t *testing.T, f family) (address, *sql.DB) {
 	t.Helper()
-	dsn, drop, err := f.server(t).database(t.Context())
+	at, drop, err := f.server(t).database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,23 +85,23 @@ func emptyDatabase(t *testing.T, f family) (string, *sql.DB) {
 			t.Error(err)
 		}
 	})
-	db, err := f.open(dsn, "test")
+	db, err := f.open(at.direct, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return dsn, db
+	return at, db
 }
 
 // starter is a process that starts and ends: Up at the same instant as the others.
-func starter(ctx context.Context, db *sql.DB) error {
+func starter(ctx context.Context, db, direct *sql.DB) error {
 	if _, err := db.ExecContext(ctx, "INSERT INTO gate_arrived VALUES (1)"); err != nil {
 		return err
 	}
 	if _, err := db.ExecContext(ctx, "SELECT n FROM gate_closed"); err != nil {
 		return err
 	}
-	m, err := migrator(db, "v1", starterLease)
+	m, err := migrator(db, direct, "v1", starterLease)
 	if err != nil {
 		return err
 	}
@@ -165,11 +165,11 @@ func TestFiftyStartersAtTheSameInstant(t *testing.T) {
 }
 
 func fiftyStartersAtTheSameInstant(t *testing.T, f family) {
-	dsn, db := emptyDatabase(t, f)
+	at, db := emptyDatabase(t, f)
 	open := gate(t, f, db)
 	itemsTable(t, f, db)
-	all := startFifty(t, f, dsn, db)
-	m, err := migrator(db, "v0", starterLease)
+	all := startFifty(t, f, at, db)
+	m, err := migrator(db, nil, "v0", starterLease)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,11 +189,11 @@ func TestFiftyStartersWhoseLeaderIsKilled(t *testing.T) {
 }
 
 func fiftyStartersWhoseLeaderIsKilled(t *testing.T, f family) {
-	dsn, db := emptyDatabase(t, f)
+	at, db := emptyDatabase(t, f)
 	open := gate(t, f, db)
 	itemsTable(t, f, db)
-	all := startFifty(t, f, dsn, db)
-	m, err := migrator(db, "v0", starterLease)
+	all := startFifty(t, f, at, db)
+	m, err := migrator(db, nil, "v0", starterLease)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,10 +241,10 @@ func TestFiftyStartersOnAnEmptyDatabase(t *testing.T) {
 }
 
 func fiftyStartersOnAnEmptyDatabase(t *testing.T, f family) {
-	dsn, db := emptyDatabase(t, f)
+	at, db := emptyDatabase(t, f)
 	all := make([]*child, starters)
 	for i := range all {
-		all[i] = start(t, f, dsn, "create")
+		all[i] = start(t, f, at, "create")
 	}
 	waitAll(t, all, nil)
 	var rows, created int
