@@ -21,7 +21,7 @@ verifies that no row is out of step. Interrupting it does no harm: the next one,
 process, goes on behind the last chunk. Replicas that run backfill.Work need no such
 command.`,
 	setup: func(fs *flag.FlagSet) func(context.Context, *console, []string) error {
-		dsn := dsnFlag(fs)
+		dsn, direct := dsnFlag(fs), directFlag(fs)
 		workers := fs.Int("workers", 1, "how many tables are filled at the same time")
 		target := fs.Duration("target", 100*time.Millisecond, "how long one transaction should take")
 		verbose := fs.Bool("v", false, "say each chunk that is tried again")
@@ -38,6 +38,11 @@ command.`,
 				return err
 			}
 			defer db.Close()
+			past, err := direct(ctx, c)
+			if err != nil {
+				return err
+			}
+			defer closeAll(past)
 			before, err := expand.Status(ctx, db)
 			if err != nil {
 				return err
@@ -52,7 +57,7 @@ command.`,
 			}
 			b := bar.New(c.out)
 			var mu sync.Mutex
-			cfg := backfill.Config{Migration: name, Target: *target, Poll: 500 * time.Millisecond, Logger: c.logger(*verbose), OnProgress: func(p backfill.Progress) {
+			cfg := backfill.Config{Migration: name, Direct: past, Target: *target, Poll: 500 * time.Millisecond, Logger: c.logger(*verbose), OnProgress: func(p backfill.Progress) {
 				mu.Lock()
 				defer mu.Unlock()
 				drawProgress(b, p)

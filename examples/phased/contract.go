@@ -30,7 +30,7 @@ The first contract in a database needs -apps: every application that uses it.
 register and evidence say; with -drop it also skips the soak between the halves. It never
 skips a gate that protects data.`,
 	setup: func(fs *flag.FlagSet) func(context.Context, *console, []string) error {
-		dsn := dsnFlag(fs)
+		dsn, direct := dsnFlag(fs), directFlag(fs)
 		soak := fs.Duration("soak", 24*time.Hour, "how long the old side has to be unused, and then hidden")
 		apps := fs.String("apps", "", "the `applications` that use the database, with commas between them")
 		gone := fs.String("assume-gone", "", "skip register, evidence and soak for this `reason`")
@@ -50,11 +50,16 @@ skips a gate that protects data.`,
 				return err
 			}
 			defer db.Close()
+			past, err := direct(ctx, c)
+			if err != nil {
+				return err
+			}
+			defer closeAll(past)
 			m, err := migrator(db, args[0], expand.Config{})
 			if err != nil {
 				return err
 			}
-			cfg := contract.Config{Soak: *soak, Apps: split(*apps), AssumeGone: strings.TrimSpace(*gone), Half: contract.HalfHide, Lines: m.Lines(), Logger: c.logger(false)}
+			cfg := contract.Config{Soak: *soak, Apps: split(*apps), AssumeGone: strings.TrimSpace(*gone), Half: contract.HalfHide, Lines: m.Lines(), Direct: past, Logger: c.logger(false)}
 			if *drop {
 				cfg.Half = contract.HalfBoth
 			}

@@ -35,6 +35,38 @@ func dsnFlag(fs *flag.FlagSet) func(ctx context.Context, c *console) (*sql.DB, e
 	}
 }
 
+// directFlag declares -direct and returns what opens the way past a pooler; nil where
+// none is given.
+func directFlag(fs *flag.FlagSet) func(ctx context.Context, c *console) (*sql.DB, error) {
+	dsn := fs.String("direct", "", "the same `database` past any pooler: needed behind PgBouncer in transaction mode, for what cannot be in a transaction; default $PHASED_DIRECT_DSN")
+	return func(ctx context.Context, c *console) (*sql.DB, error) {
+		if *dsn == "" {
+			*dsn = os.Getenv("PHASED_DIRECT_DSN")
+		}
+		if *dsn == "" {
+			return nil, nil
+		}
+		d, err := dialect("", *dsn)
+		if err != nil {
+			return nil, fmt.Errorf("-direct: %w", err)
+		}
+		db, err := open(ctx, c, d, *dsn)
+		if err != nil {
+			return nil, fmt.Errorf("-direct: %w", err)
+		}
+		return db, nil
+	}
+}
+
+// closeAll closes the pools that were opened.
+func closeAll(pools ...*sql.DB) {
+	for _, db := range pools {
+		if db != nil {
+			db.Close()
+		}
+	}
+}
+
 // open connects once, so that a wrong address is told apart from what comes later.
 func open(ctx context.Context, c *console, d plan.Dialect, dsn string) (*sql.DB, error) {
 	c.hide(dsn)

@@ -153,7 +153,8 @@ Usage: phased VERB [flags] [arguments]
 	}
 	t.flush()
 	fmt.Fprint(w, `
-The database is named by -dsn, else by PHASED_DSN, else by DATABASE_URL.
+The database is named by -dsn, else by PHASED_DSN, else by DATABASE_URL. Behind PgBouncer in
+transaction mode, -direct (else PHASED_DIRECT_DSN) names it past the pooler as well.
 `+"`phased help VERB`"+` explains a verb. Exit codes: 0 done, 1 error or refused, 2 bad usage.
 `)
 }

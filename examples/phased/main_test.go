@@ -87,6 +87,9 @@ func (e *env) command(args ...string) *exec.Cmd {
 		}
 		cmd.Env = append(cmd.Env, "PHASED_DSN="+e.db.DSN, sources[e.dialect][0]+"="+server.DSN(), sources[e.dialect][1]+"=dsn")
 	}
+	if e.db != nil && e.db.Pooled() {
+		cmd.Env = append(cmd.Env, "PHASED_DIRECT_DSN="+e.db.Direct())
+	}
 	cmd.Env = append(cmd.Env, e.add...)
 	return cmd
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,9 +96,22 @@ func findPgbench(t *testing.T) string {
 	return found[len(found)-1]
 }
 
+// libpq is the DSN for a program that does not know pgx's own parameter.
+func (e *env) libpq() string {
+	e.t.Helper()
+	u, err := url.Parse(e.db.DSN)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	query := u.Query()
+	query.Del("default_query_exec_mode")
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
 func (e *env) pgbench(bench string, a ...string) string {
 	e.t.Helper()
-	out, err := exec.Command(bench, append(a, e.db.DSN)...).CombinedOutput()
+	out, err := exec.Command(bench, append(a, e.libpq())...).CombinedOutput()
 	if err != nil {
 		e.t.Fatalf("pgbench %v: %v\n%s", a, err, out)
 	}
@@ -118,7 +132,7 @@ func (e *env) load(bench string, a ...string) *load {
 	go func() {
 		defer close(l.done)
 		for n := 0; ; n++ {
-			cmd := exec.Command(bench, append(append([]string{"-n", "-T", "2"}, a...), e.db.DSN)...)
+			cmd := exec.Command(bench, append(append([]string{"-n", "-T", "2"}, a...), e.libpq())...)
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
 			err := cmd.Start()

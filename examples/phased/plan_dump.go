@@ -29,7 +29,7 @@ func loadDump(ctx context.Context, c *console, d plan.Dialect, database *scratch
 	if d != plan.DialectPostgres {
 		return loadMySQLDump(ctx, c, database.DSN, path, string(raw))
 	}
-	return loadPostgresDump(ctx, c, database.DB, path, raw)
+	return loadPostgresDump(ctx, c, database.DirectDB(), path, raw)
 }
 
 // loadPostgresDump runs it in one transaction.

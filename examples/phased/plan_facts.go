@@ -97,7 +97,8 @@ func (o *planOptions) onScratch(ctx context.Context, c *console, d *directory) e
 		return err
 	}
 	defer database.Drop(context.WithoutCancel(ctx))
-	if err := o.checkVersion(ctx, database.DB, "the scratch server"); err != nil {
+	db := database.DirectDB()
+	if err := o.checkVersion(ctx, db, "the scratch server"); err != nil {
 		return fmt.Errorf("%w; %s names the server binaries to use", err, binaries[o.dialect])
 	}
 
@@ -109,7 +110,7 @@ func (o *planOptions) onScratch(ctx context.Context, c *console, d *directory) e
 			}
 		}
 	}
-	r := &replay{db: database.DB}
+	r := &replay{db: db}
 	for _, f := range files {
 		r.migrations = append(r.migrations, f.m)
 	}
@@ -127,7 +128,7 @@ func (o *planOptions) onScratch(ctx context.Context, c *console, d *directory) e
 				return fmt.Errorf("%s: run what comes before it on a scratch server: %w; or take the facts from -dsn or -schema", f.m.Name, err)
 			}
 		}
-		if f.plan, err = expand.Render(ctx, database.DB, f.m); err != nil {
+		if f.plan, err = expand.Render(ctx, db, f.m); err != nil {
 			return err
 		}
 	}

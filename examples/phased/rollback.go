@@ -17,7 +17,7 @@ not depend on the table's size. What new code wrote stays, on the old side. No s
 expands the migration again until ` + "`phased resume NAME`" + `. It refuses while something counts on
 the new side, and says what; -force with a reason goes on all the same.`,
 	setup: func(fs *flag.FlagSet) func(context.Context, *console, []string) error {
-		dsn := dsnFlag(fs)
+		dsn, direct := dsnFlag(fs), directFlag(fs)
 		force := fs.String("force", "", "go on although the new side is in use, and record the `reason`")
 		return func(ctx context.Context, c *console, args []string) error {
 			if err := exactly(args, "NAME"); err != nil {
@@ -28,7 +28,12 @@ the new side, and says what; -force with a reason goes on all the same.`,
 				return err
 			}
 			defer db.Close()
-			r, err := expand.Rollback(ctx, db, args[0], expand.RollbackConfig{Force: *force, Logger: c.logger(false)})
+			past, err := direct(ctx, c)
+			if err != nil {
+				return err
+			}
+			defer closeAll(past)
+			r, err := expand.Rollback(ctx, db, args[0], expand.RollbackConfig{Force: *force, Direct: past, Logger: c.logger(false)})
 			if err != nil {
 				return err
 			}

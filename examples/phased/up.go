@@ -19,7 +19,7 @@ Afterwards old and new code both work. Everything is checked before anything is 
 after any error, running it again is the way on. A plan file beside a migration is what
 runs, exactly as it was reviewed.`,
 	setup: func(fs *flag.FlagSet) func(context.Context, *console, []string) error {
-		dsn := dsnFlag(fs)
+		dsn, direct := dsnFlag(fs), directFlag(fs)
 		until := fs.String("until", "", "stop behind the migration of that `name`")
 		replan := fs.Bool("replan", false, "where the database is not what a plan assumes, plan anew instead of stopping")
 		verbose := fs.Bool("v", false, "say each step")
@@ -32,7 +32,12 @@ runs, exactly as it was reviewed.`,
 				return err
 			}
 			defer db.Close()
-			m, err := migrator(db, args[0], expand.Config{Until: *until, Replan: *replan, Logger: c.logger(*verbose)})
+			past, err := direct(ctx, c)
+			if err != nil {
+				return err
+			}
+			defer closeAll(past)
+			m, err := migrator(db, args[0], expand.Config{Until: *until, Direct: past, Replan: *replan, Logger: c.logger(*verbose)})
 			if err != nil {
 				return err
 			}

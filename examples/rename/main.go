@@ -66,7 +66,7 @@ func main() {
 
 // demo gets a server and plays on it.
 func demo(ctx context.Context, w io.Writer, o options) (*result, error) {
-	cfg := scratch.Config{Dialect: o.family.dialect}
+	cfg := scratch.Config{Dialect: o.family.dialect, Pooler: scratch.PoolerNone} // its clients keep prepared statements
 	if o.dsn != "" {
 		cfg.Source, cfg.DSN = scratch.SourceDSN, o.dsn
 	}
