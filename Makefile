@@ -20,8 +20,12 @@ demo: ## the whole life of a column rename under load, on a server of its own (D
 
 .PHONY: test
 test: ## all tests; brings its own PostgreSQL and MariaDB, and fails rather than skips without them; MySQL where one is at hand
-	@.ci/setup postgres mariadb sysbench
+	@.ci/setup postgres mariadb sysbench pgbouncer
 	$(ENV) CI=true go test -timeout 20m ./...
+
+.PHONY: test-pgbouncer
+test-pgbouncer: ## all tests, with PgBouncer in transaction mode before PostgreSQL
+	.ci/pgbouncer
 
 .PHONY: test-matrix
 test-matrix: ## tests on PostgreSQL 13 to 18, MariaDB and MySQL (VERSIONS="13 mariadb-11.8 mysql-9")
