@@ -10,6 +10,8 @@ import (
 // without the lease.
 func (l *life) compare() error {
 	l.killAll()
+	l.db.SetMaxIdleConns(0) // connections from before the last crash
+	l.db.SetMaxIdleConns(6)
 	ctx := context.Background()
 	entries, err := l.f.journal(ctx, l.db)
 	if err == nil {
