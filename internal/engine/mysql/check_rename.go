@@ -31,7 +31,9 @@ func (r *resolver) checkRename(ctx context.Context, n *renaming, c plan.RenameCo
 		r.problem("serialize-inserts", "inserts cannot be made to wait for each other here", "leave serialize-inserts out: one unique index more costs a retry at most")
 	}
 	ok = len(r.problems) == before
-	r.checkTriggers(s, old.Name)
+	if err := r.checkTriggers(ctx, s, old.Name); err != nil {
+		return false, err
+	}
 	if err := r.checkGrants(ctx, s, old.Name, n.l.New); err != nil {
 		return false, err
 	}

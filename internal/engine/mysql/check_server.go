@@ -77,8 +77,15 @@ func (r *resolver) checkPrepared(ctx context.Context) error {
 
 // checkTriggers looks at other people's triggers: those that assign a synced column, those
 // that fire on the backfill's updates, and those that nobody can fire any more.
-func (r *resolver) checkTriggers(s *subject, column string) {
+func (r *resolver) checkTriggers(ctx context.Context, s *subject, column string) error {
 	for _, g := range s.Triggers {
+		gone, err := r.gone(ctx, g.Definer)
+		if err != nil {
+			return err
+		}
+		if gone {
+			r.problem("trigger-definer", fmt.Sprintf("trigger %s has the rights of account %s, which does not exist: every statement that fires it fails", g.Name, g.Definer), "create the trigger anew, or the account")
+		}
 		if g.Before && (g.Insert || g.Update) && assigns(g.Source, column) {
 			r.hazard("trigger-assigns-column", fmt.Sprintf("trigger %s assigns %s: it would not see what new code writes to the new column, and what it assigns would count as old code's write", g.Name, column),
 				"make it act on both columns, or move the work into the application")
@@ -88,6 +95,24 @@ func (r *resolver) checkTriggers(s *subject, column string) {
 				"make it compare the columns it is about (IF NOT (OLD.x <=> NEW.x) THEN …), and accept it")
 		}
 	}
+	return nil
+}
+
+// gone reports an account that does not exist. Whoever may not see accounts cannot tell.
+func (r *resolver) gone(ctx context.Context, account string) (bool, error) {
+	at := strings.LastIndex(account, "@")
+	if at < 0 {
+		return false, nil
+	}
+	var n int
+	err := r.c.QueryRowContext(ctx, "SELECT /* phased */ COUNT(*) FROM mysql.user WHERE User = ? AND Host = ?", account[:at], account[at+1:]).Scan(&n)
+	if mayNot(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for account %s: %w", account, err)
+	}
+	return n == 0, nil
 }
 
 // assigns looks for SET NEW.column = … in a trigger's body. It is a guess on the safe side.

@@ -218,14 +218,18 @@ func (c *emptyCopy) drop(ctx context.Context) {
 	_ = c.unchecked(context.WithoutCancel(ctx), func() error { return c.exec(context.WithoutCancel(ctx), "DROP TABLE IF EXISTS "+tableMark) })
 }
 
-// dropLeftovers removes copies that a plan which was ended has left.
+// dropLeftovers removes what a plan that was ended has left: copies, after an hour, and
+// views whose copy is gone.
 func dropLeftovers(ctx context.Context, c *sql.Conn) error {
-	old, err := list(ctx, c, `SELECT /* phased */ TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'phased~copy~%' AND CREATE_TIME < UTC_TIMESTAMP() - INTERVAL 1 HOUR`)
+	old, err := list(ctx, c, `SELECT /* phased */ CONCAT('DROP TABLE IF EXISTS ', '`+"`"+`', TABLE_NAME, '`+"`"+`') FROM information_schema.TABLES t
+		WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'phased~copy~%' AND TABLE_TYPE = 'BASE TABLE' AND CREATE_TIME < UTC_TIMESTAMP() - INTERVAL 1 HOUR
+		UNION ALL SELECT CONCAT('DROP VIEW IF EXISTS ', '`+"`"+`', TABLE_NAME, '`+"`"+`') FROM information_schema.VIEWS v WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'phased~copy~%~v'
+		AND NOT EXISTS (SELECT 1 FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE' AND CONCAT(t.TABLE_NAME, '~v') = v.TABLE_NAME)`)
 	if err != nil {
 		return fmt.Errorf("look for copies that an earlier plan left: %w", err)
 	}
-	for _, name := range old {
-		_, _ = c.ExecContext(ctx, "DROP TABLE IF EXISTS "+ident(name)) // a later plan tries again
+	for _, drop := range old {
+		_, _ = c.ExecContext(ctx, drop) // a later plan tries again
 	}
 	return nil
 }

@@ -113,6 +113,16 @@ func (c *course) again(ctx context.Context, until int) error {
 	return nil
 }
 
+// andBack renders a change's one step of undo. On the copy the change stays done: the next
+// one of the file may build on it.
+func (c *course) andBack(ctx context.Context, s plan.Step, clauses string) error {
+	until := len(c.done)
+	if err := c.alter(ctx, s, clauses); err != nil {
+		return err
+	}
+	return c.again(ctx, until)
+}
+
 // refused notes that the server does not take a step, on a copy of the table without
 // rows and without traffic.
 func (c *course) refused(s plan.Step, what string, err error) error {

@@ -56,7 +56,7 @@ func (r *resolver) addColumn(ctx context.Context, c plan.AddColumn) error {
 		r.problem("add-column", fmt.Sprintf("the definition of %s says NOT NULL in its type", c.Column), "say it beside the type")
 		return nil
 	}
-	return course.alter(ctx, plan.Step{Phase: plan.PhaseUndo, Title: "drop column " + c.Column, Done: doneNoColumn(s.Name, c.Column)}, "DROP COLUMN "+ident(c.Column))
+	return course.andBack(ctx, plan.Step{Phase: plan.PhaseUndo, Title: "drop column " + c.Column, Done: doneNoColumn(s.Name, c.Column)}, "DROP COLUMN "+ident(c.Column))
 }
 
 // dropColumn makes the column optional first, so that new code can leave it out,

@@ -133,7 +133,7 @@ func (r *resolver) createIndex(ctx context.Context, c plan.CreateIndex) error {
 		indexClause(c)); err != nil {
 		return r.trialAs(err, "create-index")
 	}
-	return course.alter(ctx, plan.Step{Phase: plan.PhaseUndo, Title: "drop index " + c.Name, Done: not(doneIndex(s.Name, c.Name))}, "DROP INDEX "+ident(c.Name))
+	return course.andBack(ctx, plan.Step{Phase: plan.PhaseUndo, Title: "drop index " + c.Name, Done: not(doneIndex(s.Name, c.Name))}, "DROP INDEX "+ident(c.Name))
 }
 
 // trialAs names the last problem, found by a trial, after what was tried.

@@ -204,6 +204,10 @@ func (r *resolver) subject(ctx context.Context, name string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.created[name] {
+		r.problem("created-here", fmt.Sprintf("table %s is created by this migration", name), "write it in CREATE TABLE as it is meant to be")
+		return nil, nil
+	}
 	if found == "" {
 		way, err := r.unknownWay(ctx, name)
 		r.problem("unknown-table", fmt.Sprintf("table %s does not exist in database %s", name, r.srv.Database), way)

@@ -60,6 +60,7 @@ func TestResolveRefuses(t *testing.T) {
 		{"view over it", []string{base, "CREATE VIEW v AS SELECT email FROM users"}, email, "dependent-view", "contract stays shut", ""},
 		{"routine that names it", []string{base, "CREATE PROCEDURE p() SELECT email FROM users"}, email, "dependent-procedure", "", ""},
 		{"trigger that assigns it", []string{base, "CREATE TRIGGER g BEFORE INSERT ON users FOR EACH ROW SET NEW.email = LOWER(NEW.email)"}, email, "trigger-assigns-column dependent-trigger", "", ""},
+		{"trigger of nobody's", []string{base, "CREATE DEFINER = `no such account`@`nowhere` TRIGGER g BEFORE DELETE ON users FOR EACH ROW SET @x = OLD.n"}, email, "trigger-definer", "no such account@nowhere", ""},
 		{"trigger on updates", []string{base, "CREATE TRIGGER g AFTER UPDATE ON users FOR EACH ROW SET @x = NEW.n"}, email, "trigger-fires-on-backfill", "", ""},
 		{"default that changes", []string{with("email char(36) DEFAULT (uuid())")}, email, "volatile-default", "uuid()", ""},
 		{"default that cannot be told", []string{with("email double(10,2) NOT NULL DEFAULT 1.5")}, email, "default", "", ""},
