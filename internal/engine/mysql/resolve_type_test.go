@@ -64,6 +64,13 @@ func TestExpandOfEveryType(t *testing.T) {
 			}
 			// What is not filled shows, where it is not null on both sides.
 			is(w, typ.name+": not filled", get[int](w, "SELECT COUNT(*) FROM "+table+" WHERE id = 1 AND "+mysql.OutOfStep(fills[0].Link, "")), 1)
+			// New code that writes the default there is not taken for one that writes nothing.
+			switch placeholder := strings.Contains(fmt.Sprint(m.p.Notes), "placeholder"); {
+			case placeholder, strings.HasPrefix(typ.name, "timestamp"):
+			default:
+				w.exec("UPDATE " + table + " SET b0 = DEFAULT(b0) WHERE id = 1")
+				is(w, typ.name+": the default, written", get[int](w, "SELECT COUNT(*) FROM "+table+" WHERE id = 1 AND a0 <=> DEFAULT(b0) AND NOT ("+mysql.OutOfStep(fills[0].Link, "")+")"), 1)
+			}
 			w.exec(fmt.Sprintf("UPDATE %s SET b1 = NULL, b0 = %s WHERE id = 4", table, typ.value), fmt.Sprintf("UPDATE %s SET a2 = %s WHERE id = 1", table, typ.value))
 			out("updates", "TRUE")
 			is(w, typ.name+": null carried down", get[int](w, "SELECT a1 IS NULL FROM "+table+" WHERE id = 4"), 1)
