@@ -121,7 +121,7 @@ var stateTables = []string{
 )` + tableOptions,
 	`INSERT IGNORE INTO phased_meta (id, format, fresh, tables_found, created_at)
 SELECT 1, 1, COUNT(*) = 0, COUNT(*), UTC_TIMESTAMP(6) FROM information_schema.TABLES
- WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME NOT LIKE 'phased\_%'`,
+ WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME NOT LIKE 'phased\_%' AND TABLE_NAME NOT LIKE 'phased~%'`,
 }
 
 // tableOptions: names and texts compare byte by byte, as everything of ours does.
