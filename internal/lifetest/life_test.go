@@ -148,7 +148,9 @@ func (l *life) change() error {
 		if err := l.drive("rollback", "rolled-back"); err != nil {
 			return err
 		}
+		l.mu.Lock()
 		l.happened["rollback"]++
+		l.mu.Unlock()
 		<-undone
 		<-over
 		if !l.s.Resume {

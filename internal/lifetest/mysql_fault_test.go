@@ -143,6 +143,8 @@ const sessions = `information_schema.PROCESSLIST p JOIN performance_schema.sessi
 	ON a.PROCESSLIST_ID = p.ID AND a.ATTR_NAME = 'program_name' AND a.ATTR_VALUE = ? WHERE p.DB = DATABASE() AND `
 
 func (mysql) waits(ctx context.Context, db *sql.DB, program string) (statement string, err error) {
+	// What InnoDB says of its transactions is renewed only when nobody has asked for 0.1 s.
+	time.Sleep(120 * time.Millisecond)
 	err = db.QueryRowContext(ctx, "SELECT COALESCE(MIN(p.INFO), '') FROM "+sessions+`(p.STATE LIKE 'Waiting for %lock'
 		OR p.ID IN (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'))`, program).Scan(&statement)
 	return strings.ReplaceAll(statement, "COUNT(*)", "count(*)"), err
