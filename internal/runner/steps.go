@@ -30,16 +30,16 @@ func (l *Lease) Phase(ctx context.Context, p *plan.Plan, phase plan.Phase, o Pha
 		return err
 	}
 	last := -1
-	var todo []plan.Step
+	var pending []plan.Step
 	for n, s := range p.Steps {
 		if s.Phase == phase {
 			last = n
 			if !done(records, n) {
-				todo = append(todo, s)
+				pending = append(pending, s)
 			}
 		}
 	}
-	if err := eng.CanRun(ctx, todo); err != nil {
+	if err := eng.CanRun(ctx, pending); err != nil {
 		return fmt.Errorf("%s: %w", p.Migration.Name, err)
 	}
 	for n, s := range p.Steps {

@@ -20,7 +20,9 @@ func expresses(l plan.Link) bool { return l.Up != "" || l.Down != "" }
 
 // Compose gives the triggers of a table's sync, oldest link first; none without links.
 // The former ones are dropped afterwards.
-func (e *Engine) Compose(_, table string, links []plan.Link) []string {
+func (e *Engine) Compose(_, table string, links []plan.Link) []string { return compose(table, links) }
+
+func compose(table string, links []plan.Link) []string {
 	if len(links) == 0 {
 		return nil
 	}
@@ -53,8 +55,7 @@ func updatesFirst(names []string) []string {
 
 // composeChange gives the statements that lead from one set of links to another.
 func composeChange(table string, before, after []plan.Link) []string {
-	var e *Engine
-	out := e.Compose("", table, after)
+	out := compose(table, after)
 	for _, name := range updatesFirst(triggerNames(table, before)) {
 		if !slices.Contains(triggerNames(table, after), name) {
 			out = append(out, "DROP TRIGGER IF EXISTS "+ident(name))
